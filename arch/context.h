@@ -1,0 +1,72 @@
+// The context switch: the whole contract between heddle and one CPU's assembly.
+//
+// A context is a suspended flow of control: a stack, the address to continue at, and the registers
+// that a function must give back to its caller. heddle_switch stores the running flow in one
+// context and continues another. Each port is a pair of files, <cpu>-<abi>.S and <cpu>-<abi>.h;
+// boost.cpp fulfils the same contract over Boost.Context. This is the only header that the rest of
+// heddle includes from here; read x86_64-sysv.S next, the reference that the other ports follow.
+//
+// What a switch preserves: exactly what the platform's procedure call standard makes a callee
+// preserve, because to the compiler a switch is an ordinary function call. What it does not:
+//   - the floating-point control words, unless the build option fp_environment is `preserved`:
+//     they belong to the thread, and saving them costs more than the rest of the switch
+//     (context_save_fp_environment and its counterpart serve the fibers that own theirs);
+//   - the signal mask, as with setjmp, because that would cost a system call;
+//   - anything of the thread: thread-local storage, errno, the alternate signal stack;
+//   - the exception globals of the C++ runtime, which core/ exchanges.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// A suspended flow of control. Lives in the hot block of its fiber, so that resuming one touches
+/// no cold memory before the jump. Written by the switch that suspends it, read by the one that
+/// resumes it, both on the thread that owns it; a debugger may read it while it is suspended.
+struct heddle_context {
+    void* stack_pointer = nullptr;         ///< where the port's saved registers are found
+    void* resume_address = nullptr;        ///< the instruction to continue at
+    void* frame_pointer = nullptr;         ///< of the suspended frame; zero in a fresh context
+    void* shadow_stack_pointer = nullptr;  ///< reserved: no port switches shadow stacks yet
+};
+
+extern "C" {
+/// Suspends the caller into `*from` and continues `*to`; returns when something switches back.
+///
+/// The result is the `value` given by whoever switches back, so that a resumed wait learns its
+/// outcome in the return register. Made to be tail-called: it reads nothing of its caller's frame.
+/// Both contexts belong to the calling thread. A context is resumed once for each suspension.
+/// `*from` may be a scratch context that nobody resumes: that is how a flow leaves for good.
+std::intptr_t heddle_switch(heddle_context* from, const heddle_context* to,
+                            std::intptr_t value) noexcept;
+}
+
+namespace heddle::detail {
+
+/// The first function on a fresh stack. It must never return; the port traps if it does. It is
+/// not noexcept: an exception that nobody catches must find no handler and no frame to clean up,
+/// so that std::terminate is called with the throwing frames still on the stack.
+using context_entry = void (*)(void* argument);
+
+/// Prepares `context` so that the first switch to it calls entry(argument) on the given stack.
+///
+/// `stack_top` is one past the highest usable byte, aligned to 16. Only the highest
+/// context_frame_bytes of the stack are written, and a flow that runs on a stack prepared here
+/// never keeps anything there: a finished flow may therefore prepare its successor on the very
+/// stack that it still runs on. The fresh flow begins with the floating-point control words that
+/// are in force when it is made (fp_environment=preserved) or when it first runs (otherwise).
+void context_make(heddle_context& context, void* stack_top, context_entry entry,
+                  void* argument) noexcept;
+
+/// Bytes at the top of a stack that belong to the port, from the port's header.
+extern const std::size_t context_frame_bytes;
+
+/// "asm" or "boost": which implementation this archive was built with.
+extern const char* const context_backend;
+
+}  // namespace heddle::detail
+
+#if defined(__x86_64__) && !defined(_WIN32)
+#include "arch/x86_64-sysv.h"
+#else
+#error "heddle has no port for this CPU and ABI: see arch/README.md for how to add one"
+#endif

@@ -1,0 +1,107 @@
+// x86-64, System V ABI: the numbers that x86_64-sysv.S and C++ share, and the control words.
+//
+// Source: System V Application Binary Interface, AMD64 Architecture Processor Supplement,
+// sections 3.2.1 (registers) and 3.2.2 (the stack frame and its red zone).
+#pragma once
+
+// Offsets into heddle_context.
+#define HEDDLE_CONTEXT_SP 0
+#define HEDDLE_CONTEXT_PC 8
+#define HEDDLE_CONTEXT_FP 16
+
+// Offsets from the saved stack pointer, which points at the return address of the call to
+// heddle_switch. The saves lie below it, in the red zone that signal handlers step over.
+#define HEDDLE_SAVE_RBX (-8)
+#define HEDDLE_SAVE_R12 (-16)
+#define HEDDLE_SAVE_R13 (-24)
+#define HEDDLE_SAVE_R14 (-32)
+#define HEDDLE_SAVE_R15 (-40)
+#define HEDDLE_SAVE_MXCSR (-48)
+#define HEDDLE_SAVE_X87CW (-44)
+
+// The bytes at the stack's top that the entry stub steps over.
+#define HEDDLE_FRAME_BYTES 64
+
+#ifndef __ASSEMBLER__
+
+#include <cstddef>
+#include <cstdint>
+
+namespace heddle::detail {
+
+/// The saved registers of a suspended context, lowest address first.
+struct x86_64_frame {
+    std::uint32_t mxcsr;           ///< only with fp_environment=preserved
+    std::uint16_t x87_control;     ///< only with fp_environment=preserved
+    std::uint16_t unused;
+    std::uint64_t r15, r14, r13;
+    std::uint64_t r12;             ///< in a fresh context: the argument of the entry function
+    std::uint64_t rbx;             ///< in a fresh context: the entry function
+    std::uint64_t return_address;  ///< of the call to heddle_switch; the saved stack pointer
+};
+
+constexpr std::ptrdiff_t x86_64_saved_at(std::size_t offset) {
+    return static_cast<std::ptrdiff_t>(offset) -
+           static_cast<std::ptrdiff_t>(offsetof(x86_64_frame, return_address));
+}
+static_assert(offsetof(heddle_context, stack_pointer) == HEDDLE_CONTEXT_SP);
+static_assert(offsetof(heddle_context, resume_address) == HEDDLE_CONTEXT_PC);
+static_assert(offsetof(heddle_context, frame_pointer) == HEDDLE_CONTEXT_FP);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, rbx)) == HEDDLE_SAVE_RBX);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, r12)) == HEDDLE_SAVE_R12);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, r13)) == HEDDLE_SAVE_R13);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, r14)) == HEDDLE_SAVE_R14);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, r15)) == HEDDLE_SAVE_R15);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, mxcsr)) == HEDDLE_SAVE_MXCSR);
+static_assert(x86_64_saved_at(offsetof(x86_64_frame, x87_control)) == HEDDLE_SAVE_X87CW);
+static_assert(sizeof(x86_64_frame) <= HEDDLE_FRAME_BYTES);
+
+/// The control words that SysV makes callee-saved: MXCSR bits 6 to 15 and the x87 control word.
+struct fp_environment {
+    std::uint32_t mxcsr = 0;
+    std::uint16_t x87_control = 0;
+    bool operator==(const fp_environment&) const = default;
+};
+
+/// Reads the calling thread's control words. Status flags are volatile and left out.
+inline fp_environment context_save_fp_environment() noexcept {
+    constexpr std::uint32_t control_bits = 0xffc0;
+    fp_environment words;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words.mxcsr), "=m"(words.x87_control));
+    words.mxcsr &= control_bits;
+    return words;
+}
+
+/// Sets the calling thread's control words.
+inline void context_restore_fp_environment(const fp_environment& words) noexcept {
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(words.mxcsr), "m"(words.x87_control));
+}
+
+/// Builds the frame that the first switch to a fresh context restores. `stub` is the port's
+/// entry stub; the rest is context_make's contract.
+inline heddle_context context_fresh(void* stack_top, context_entry entry, void* argument,
+                                    void (*stub)()) noexcept {
+    auto* frame = static_cast<x86_64_frame*>(stack_top) - 1;
+#ifdef HEDDLE_FP_PRESERVED
+    const fp_environment words = context_save_fp_environment();
+#else
+    const fp_environment words = {};
+#endif
+    *frame = {.mxcsr = words.mxcsr,
+              .x87_control = words.x87_control,
+              .unused = 0,
+              .r15 = 0,
+              .r14 = 0,
+              .r13 = 0,
+              .r12 = reinterpret_cast<std::uint64_t>(argument),
+              .rbx = reinterpret_cast<std::uint64_t>(entry),
+              .return_address = reinterpret_cast<std::uint64_t>(stub)};
+    return {.stack_pointer = &frame->return_address,
+            .resume_address = reinterpret_cast<void*>(stub),
+            .frame_pointer = nullptr,
+            .shadow_stack_pointer = nullptr};
+}
+
+}  // namespace heddle::detail
+
+#endif  // __ASSEMBLER__
