@@ -1,0 +1,25 @@
+// Checks that stay on in release builds, for errors of the program: using heddle wrongly, or a
+// defect of heddle itself. What the world does wrong is an error code or an exception instead.
+#pragma once
+
+#include <cstdint>
+
+namespace heddle::detail {
+
+/// Writes "heddle: ", `fact`, the values whose names are given, and the place, then a line about
+/// the running fiber; and aborts.
+[[noreturn, gnu::cold]] void assertion_failed(const char* file, int line, const char* fact,
+                                              const char* name_a = nullptr, std::uint64_t a = 0,
+                                              const char* name_b = nullptr, std::uint64_t b = 0);
+
+/// Set once by core/, which knows fibers: writes one line about the running fiber to `fd`.
+extern void (*describe_running_fiber)(int fd);
+
+}  // namespace heddle::detail
+
+/// Aborts unless `condition` holds. The fact that was found follows, and up to two pairs of a name
+/// and a number.
+#define HEDDLE_ASSERT(condition, ...)                                                              \
+    (__builtin_expect(static_cast<bool>(condition), 1)                                             \
+         ? static_cast<void>(0)                                                                    \
+         : ::heddle::detail::assertion_failed(__FILE__, __LINE__, __VA_ARGS__))

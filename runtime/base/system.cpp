@@ -1,0 +1,306 @@
+#include "runtime/base/system.hpp"
+
+#include "runtime/base/atomics.hpp"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+namespace heddle::detail {
+
+bool force_atomic_operations = false;
+
+namespace sys {
+
+std::int64_t (*intercept)(call which, int fd) = nullptr;
+
+namespace {
+
+constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::int64_t ns_per_ms = 1'000'000;
+
+timespec to_timespec(std::int64_t ns) noexcept {
+    timespec time{};
+    time.tv_sec = static_cast<std::time_t>(ns / ns_per_s);
+    time.tv_nsec = static_cast<long>(ns % ns_per_s);
+    return time;
+}
+
+// Makes the call `f()` as often as signals interrupt it; -errno for failure.
+template <class F>
+std::int64_t checked(call which, int fd, F f) noexcept {
+    for (;;) {
+        if (intercept != nullptr) [[unlikely]] {
+            const std::int64_t verdict = intercept(which, fd);
+            if (verdict == -EINTR) {
+                continue;
+            }
+            if (verdict < 0) {
+                return verdict;
+            }
+        }
+        const std::int64_t result = f();
+        if (result >= 0) {
+            return result;
+        }
+        if (errno != EINTR) {
+            return -static_cast<std::int64_t>(errno);
+        }
+    }
+}
+
+// The same for calls that move bytes, which the interceptor may cut short.
+template <class F>
+std::int64_t transferred(call which, int fd, std::size_t length, F f) noexcept {
+    for (;;) {
+        std::size_t allowed = length;
+        if (intercept != nullptr) [[unlikely]] {
+            const std::int64_t verdict = intercept(which, fd);
+            if (verdict == -EINTR) {
+                continue;
+            }
+            if (verdict < 0) {
+                return verdict;
+            }
+            if (verdict > 0) {
+                allowed = std::min(length, static_cast<std::size_t>(verdict));
+            }
+        }
+        const std::int64_t result = f(allowed);
+        if (result >= 0) {
+            return result;
+        }
+        if (errno != EINTR) {
+            return -static_cast<std::int64_t>(errno);
+        }
+    }
+}
+
+// The same for waits, where an interruption is a reason to look around: it counts as no event.
+template <class F>
+int waited(call which, int fd, F f) noexcept {
+    if (intercept != nullptr) [[unlikely]] {
+        const std::int64_t verdict = intercept(which, fd);
+        if (verdict < 0) {
+            return verdict == -EINTR ? 0 : static_cast<int>(verdict);
+        }
+    }
+    const auto result = f();
+    return result >= 0 ? static_cast<int>(result) : errno == EINTR ? 0 : -errno;
+}
+
+}  // namespace
+
+int accept4(int fd, sockaddr* address, socklen_t* length) noexcept {
+    return static_cast<int>(checked(call::accept4, fd, [&] {
+        return ::accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }));
+}
+
+int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
+    return static_cast<int>(
+        checked(call::bind, fd, [&] { return ::bind(fd, address, length); }));
+}
+
+int close(int fd) noexcept {
+    // Not repeated on EINTR: Linux has released the number by then (close(2)).
+    const int result = ::close(fd);
+    return result == 0 || errno == EINTR ? 0 : -errno;
+}
+
+int connect(int fd, const sockaddr* address, socklen_t length) noexcept {
+    return static_cast<int>(
+        checked(call::connect, fd, [&] { return ::connect(fd, address, length); }));
+}
+
+int epoll_create() noexcept {
+    return static_cast<int>(
+        checked(call::epoll_create1, -1, [&] { return ::epoll_create1(EPOLL_CLOEXEC); }));
+}
+
+int epoll_ctl(int epoll, int operation, int fd, epoll_event event) noexcept {
+    return static_cast<int>(
+        checked(call::epoll_ctl, fd, [&] { return ::epoll_ctl(epoll, operation, fd, &event); }));
+}
+
+int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept {
+    static std::atomic<bool> has_pwait2 = true;
+    if (timeout_ns > 0 && has_pwait2.load(std::memory_order_relaxed)) {
+#ifdef SYS_epoll_pwait2
+        // The kernel's own layout: two 64-bit fields on every CPU.
+        struct {
+            std::int64_t seconds, nanoseconds;
+        } timeout = {timeout_ns / ns_per_s, timeout_ns % ns_per_s};
+        const int result = waited(call::epoll_pwait2, epoll, [&] {
+            return ::syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, nullptr,
+                             static_cast<std::size_t>(_NSIG / CHAR_BIT));
+        });
+        if (result != -ENOSYS) {
+            return result;
+        }
+#endif
+        has_pwait2.store(false, std::memory_order_relaxed);
+    }
+    const std::int64_t rounded_up = timeout_ns / ns_per_ms + (timeout_ns % ns_per_ms > 0 ? 1 : 0);
+    const int timeout_ms =
+        timeout_ns < 0 ? -1 : static_cast<int>(std::min<std::int64_t>(rounded_up, INT_MAX));
+    return waited(call::epoll_pwait2, epoll,
+                  [&] { return ::epoll_wait(epoll, events, capacity, timeout_ms); });
+}
+
+int eventfd() noexcept {
+    return static_cast<int>(
+        checked(call::eventfd, -1, [&] { return ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }));
+}
+
+int get_flags(int fd) noexcept {
+    return static_cast<int>(checked(call::fcntl, fd, [&] { return ::fcntl(fd, F_GETFL); }));
+}
+
+int set_flags(int fd, int flags) noexcept {
+    return static_cast<int>(checked(call::fcntl, fd, [&] { return ::fcntl(fd, F_SETFL, flags); }));
+}
+
+int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept {
+    return static_cast<int>(
+        checked(call::getpeername, fd, [&] { return ::getpeername(fd, address, length); }));
+}
+
+int getsockname(int fd, sockaddr* address, socklen_t* length) noexcept {
+    return static_cast<int>(
+        checked(call::getsockname, fd, [&] { return ::getsockname(fd, address, length); }));
+}
+
+int getsockopt(int fd, int level, int name, int& value) noexcept {
+    socklen_t length = sizeof value;
+    return static_cast<int>(checked(
+        call::getsockopt, fd, [&] { return ::getsockopt(fd, level, name, &value, &length); }));
+}
+
+int setsockopt(int fd, int level, int name, int value) noexcept {
+    return static_cast<int>(checked(call::setsockopt, fd, [&] {
+        return ::setsockopt(fd, level, name, &value, sizeof value);
+    }));
+}
+
+int listen(int fd, int backlog) noexcept {
+    return static_cast<int>(checked(call::listen, fd, [&] { return ::listen(fd, backlog); }));
+}
+
+int pipe(int (&ends)[2], int flags) noexcept {
+    return static_cast<int>(checked(call::pipe2, -1, [&] { return ::pipe2(ends, flags); }));
+}
+
+int poll(pollfd* descriptors, std::size_t count, std::int64_t timeout_ns) noexcept {
+    const timespec timeout = to_timespec(std::max<std::int64_t>(timeout_ns, 0));
+    return waited(call::ppoll, -1, [&] {
+        return ::ppoll(descriptors, static_cast<nfds_t>(count),
+                       timeout_ns < 0 ? nullptr : &timeout, nullptr);
+    });
+}
+
+std::int64_t read(int fd, void* buffer, std::size_t length) noexcept {
+    return transferred(call::read, fd, length,
+                       [&](std::size_t allowed) { return ::read(fd, buffer, allowed); });
+}
+
+std::int64_t recv(int fd, void* buffer, std::size_t length, int flags) noexcept {
+    return transferred(call::recv, fd, length,
+                       [&](std::size_t allowed) { return ::recv(fd, buffer, allowed, flags); });
+}
+
+std::int64_t send(int fd, const void* buffer, std::size_t length, int flags) noexcept {
+    return transferred(call::send, fd, length, [&](std::size_t allowed) {
+        return ::send(fd, buffer, allowed, flags | MSG_NOSIGNAL);
+    });
+}
+
+int shutdown(int fd, int how) noexcept {
+    return static_cast<int>(checked(call::shutdown, fd, [&] { return ::shutdown(fd, how); }));
+}
+
+int socket(int family, int type) noexcept {
+    return static_cast<int>(checked(call::socket, -1, [&] {
+        return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }));
+}
+
+std::int64_t write(int fd, const void* buffer, std::size_t length) noexcept {
+    // A write to a broken pipe sends SIGPIPE to this thread. It is held back for the duration, and
+    // taken away again unless it had been pending before (then it is not ours to take).
+    sigset_t pipe_signal;
+    sigset_t old_mask;
+    sigset_t pending;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    sigpending(&pending);
+    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &old_mask);
+    const std::int64_t result =
+        transferred(call::write, fd, length,
+                    [&](std::size_t allowed) { return ::write(fd, buffer, allowed); });
+    if (result == -EPIPE && !was_pending) {
+        const timespec at_once{};
+        while (sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
+    return result;
+}
+
+void* map(std::size_t bytes, int& error) noexcept {
+    void* start = nullptr;
+    const std::int64_t result = checked(call::mmap, -1, [&] {
+        start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return start == MAP_FAILED ? -1 : 0;
+    });
+    error = static_cast<int>(result);
+    return result < 0 ? nullptr : start;
+}
+
+void unmap(void* start, std::size_t bytes) noexcept {
+    ::munmap(start, bytes);
+}
+
+int advise(void* start, std::size_t bytes, int advice) noexcept {
+    return static_cast<int>(
+        checked(call::madvise, -1, [&] { return ::madvise(start, bytes, advice); }));
+}
+
+int protect_none(void* start, std::size_t bytes) noexcept {
+    return static_cast<int>(
+        checked(call::mprotect, -1, [&] { return ::mprotect(start, bytes, PROT_NONE); }));
+}
+
+std::size_t page_bytes() noexcept {
+    static const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return bytes;
+}
+
+int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+               std::int64_t deadline_ns) noexcept {
+    const timespec deadline = to_timespec(std::max<std::int64_t>(deadline_ns, 0));
+    return waited(call::futex, -1, [&] {
+        return ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected,
+                         deadline_ns == INT64_MAX ? nullptr : &deadline, nullptr,
+                         FUTEX_BITSET_MATCH_ANY);
+    });
+}
+
+void futex_wake(std::atomic<std::uint32_t>& word) noexcept {
+    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace sys
+}  // namespace heddle::detail

@@ -1,0 +1,82 @@
+#include "runtime/base/text.hpp"
+
+#include "runtime/base/assert.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace heddle::detail {
+
+text_line& text_line::operator<<(std::string_view text) noexcept {
+    const std::size_t taken = std::min(text.size(), capacity - size_);
+    std::memcpy(buffer_ + size_, text.data(), taken);
+    size_ += taken;
+    return *this;
+}
+
+text_line& text_line::operator<<(std::uint64_t number) noexcept {
+    char digits[20];  // 2^64 has 20
+    std::size_t first = sizeof digits;
+    do {
+        digits[--first] = static_cast<char>('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return *this << std::string_view(digits + first, sizeof digits - first);
+}
+
+text_line& text_line::address(const void* pointer) noexcept {
+    auto number = reinterpret_cast<std::uintptr_t>(pointer);
+    char digits[2 * sizeof number];
+    std::size_t first = sizeof digits;
+    do {
+        digits[--first] = "0123456789abcdef"[number % 16];
+        number /= 16;
+    } while (number != 0);
+    return *this << "0x" << std::string_view(digits + first, sizeof digits - first);
+}
+
+text_line& text_line::seconds(std::int64_t nanoseconds) noexcept {
+    const auto milliseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0)) /
+                              1'000'000;
+    const std::uint64_t fraction = milliseconds % 1000;
+    const std::string_view zeros = fraction < 10 ? "00" : fraction < 100 ? "0" : "";
+    return *this << milliseconds / 1000 << "." << zeros << fraction << " s";
+}
+
+void text_line::write_to(int fd) noexcept {
+    buffer_[size_] = '\n';
+    std::string_view rest(buffer_, size_ + 1);
+    while (!rest.empty()) {
+        const ssize_t written = ::write(fd, rest.data(), rest.size());
+        if (written <= 0) {
+            break;
+        }
+        rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    size_ = 0;
+}
+
+void (*describe_running_fiber)(int fd) = nullptr;
+
+void assertion_failed(const char* file, int line, const char* fact, const char* name_a,
+                      std::uint64_t a, const char* name_b, std::uint64_t b) {
+    text_line text;
+    text << "heddle: " << fact;
+    if (name_a != nullptr) {
+        text << ": " << name_a << " = " << a;
+    }
+    if (name_b != nullptr) {
+        text << ", " << name_b << " = " << b;
+    }
+    text << " (" << file << ":" << static_cast<std::uint64_t>(line) << ")";
+    text.write_to(STDERR_FILENO);
+    if (describe_running_fiber != nullptr) {
+        describe_running_fiber(STDERR_FILENO);
+    }
+    std::abort();
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,16 @@
+// Seeing what the fibers of a program do.
+#pragma once
+
+#include <cstdio>
+
+namespace heddle {
+inline namespace v1 {
+
+/// Prints every fiber of the process: id, name, state, what it waits for and since when.
+///
+/// Never blocks on a lock of heddle's. Fibers of other threads go on meanwhile, so their lines are
+/// each a snapshot. Threads: any.
+void dump(std::FILE* to = stderr);
+
+}  // namespace v1
+}  // namespace heddle

@@ -1,0 +1,408 @@
+// Fibers: threads of control that cost a few kilobytes and a few nanoseconds.
+//
+// A fiber runs on a stack of its own, on the thread of the run() it was spawned in, and never on
+// another. It gives way only where it waits or yields. `fiber` is to it what std::jthread is to a
+// thread.
+#pragma once
+
+#include <heddle/detail/fiber_access.hpp>
+#include <heddle/detail/spawn.hpp>
+#include <heddle/fwd.hpp>
+#include <heddle/time.hpp>
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <ostream>
+#include <stop_token>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace heddle {
+inline namespace v1 {
+
+/// Names a fiber for as long as the process lives: numbers are given in order and not reused.
+/// A default-made id names no fiber. Prints as its number.
+class fiber_id {
+public:
+    constexpr fiber_id() noexcept = default;
+    explicit constexpr fiber_id(std::uint64_t number) noexcept : number_(number) {}
+
+    /// The number, from 1; zero for no fiber.
+    constexpr std::uint64_t number() const noexcept { return number_; }
+
+    friend constexpr auto operator<=>(fiber_id, fiber_id) noexcept = default;
+
+    template <class Char, class Traits>
+    friend std::basic_ostream<Char, Traits>& operator<<(std::basic_ostream<Char, Traits>& out,
+                                                        fiber_id id) {
+        return out << id.number_;
+    }
+
+private:
+    std::uint64_t number_ = 0;
+};
+
+/// Leaves the choice of a fiber's worker to heddle.
+constexpr int any_worker = -1;
+
+/// What a spawner may say about a fiber. Every member has a usable default.
+struct fiber_options {
+    /// For dumps and messages. Copied; the first 31 bytes are kept.
+    std::string_view name = {};
+    /// Stack to reserve, in bytes; rounded up to whole pages. Zero takes options::stack_bytes.
+    std::size_t stack_bytes = 0;
+    /// The fiber changes rounding modes or other floating-point control words, and keeps its own
+    /// across waits. Other fibers never see them.
+    bool own_fp_environment = false;
+    /// The worker to run on, from 0, or any_worker.
+    int worker = any_worker;
+};
+
+}  // namespace v1
+
+namespace detail {
+
+template <class F>
+struct is_fiber : std::false_type {};
+template <class T>
+struct is_fiber<heddle::fiber<T>> : std::true_type {};
+
+/// Whether F may be the function of a fiber: not one of the types that begin other overloads.
+template <class F>
+concept fiber_function = !std::is_same_v<std::remove_cvref_t<F>, fiber_options> &&
+                         !is_fiber<std::remove_cvref_t<F>>::value;
+
+template <class F, class... Args>
+struct spawn_result {};
+template <fiber_function F, class... Args>
+struct spawn_result<F, Args...>
+    : invoke_with_token_result<std::decay_t<F>, std::decay_t<Args>...> {};
+
+/// The type that F(Args...) gives on a fiber; absent where F cannot be called so.
+template <class F, class... Args>
+using spawn_result_t = typename spawn_result<F, Args...>::type;
+
+inline spawn_request to_request(const fiber_options& with, bool detached) noexcept {
+    return {.name = with.name,
+            .stack_bytes = with.stack_bytes,
+            .worker = with.worker,
+            .own_fp_environment = with.own_fp_environment,
+            .detached = detached};
+}
+
+}  // namespace detail
+
+inline namespace v1 {
+
+/// A handle that owns a fiber: it takes the fiber's result, or stops and joins it at the end.
+///
+/// Move-only. A handle that outlives run() stays valid and joins at once. Threads: the fiber may
+/// be joined from any fiber or plain thread, but one handle is used by one at a time, like a
+/// std::thread. request_stop() may be called beside a join of the same handle.
+template <class T = void>
+class [[nodiscard]] fiber {
+public:
+    /// An empty handle.
+    fiber() noexcept = default;
+
+    /// Spawns a fiber that runs f(args...) on copies of both, made before this returns. F may take
+    /// a std::stop_token first.
+    ///
+    /// The fiber starts later, in the order of spawning, unless somebody joins it first: that may
+    /// run it at once. Even a fiber that is stopped before its start runs.
+    /// Errors: throws std::logic_error outside a fiber; std::invalid_argument for a stack size or
+    /// worker out of range, naming value and limit; std::bad_alloc; what copying f or args throws.
+    /// Should no stack be had when the fiber is about to start, it ends at once, and join() throws
+    /// std::system_error(not_enough_memory) naming the limit.
+    /// Threads: called inside a fiber.
+    template <class F, class... Args>
+        requires detail::fiber_function<F> &&
+                 (std::is_void_v<T> ||
+                  std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
+    [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
+        : block_(detail::spawn_block<T>({}, std::forward<F>(f), std::forward<Args>(args)...)) {}
+
+    /// The same with a name, a stack size or another wish.
+    template <class F, class... Args>
+        requires detail::fiber_function<F> &&
+                 (std::is_void_v<T> ||
+                  std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
+    [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
+        : block_(detail::spawn_block<T>(detail::to_request(with, false), std::forward<F>(f),
+                                        std::forward<Args>(args)...)) {}
+
+    fiber(fiber&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+
+    /// Stops and joins the fiber that the handle owns, then takes the other's.
+    fiber& operator=(fiber&& other) noexcept {
+        if (this != &other) {
+            reset();
+            block_ = std::exchange(other.block_, nullptr);
+        }
+        return *this;
+    }
+
+    /// Requests stop and joins, as std::jthread does. Not a cancellation point. If the fiber ended
+    /// by an exception other than heddle::cancelled, the process terminates and names it.
+    ~fiber() { reset(); }
+
+    /// Waits until the fiber has ended, and gives its value or rethrows its exception. The handle
+    /// is empty then.
+    ///
+    /// Blocks the calling fiber, never its thread (a plain thread blocks itself). A fiber that has
+    /// not started may be run at once. What the fiber wrote is visible afterwards.
+    /// Cancellation: throws heddle::cancelled; the handle stays joinable.
+    /// Errors: throws std::system_error with timed_out once `until` has passed (the handle stays
+    /// joinable), operation_canceled if the fiber ended by heddle::cancelled, invalid_argument for
+    /// an empty handle, resource_deadlock_would_occur for the fiber's own handle.
+    T join(deadline until = deadline::never()) {
+        check_joinable();
+        const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
+        if (status != detail::wait_status::event && !detail::join_withdraw(block_)) [[unlikely]] {
+            detail::throw_wait_status(status, "heddle::fiber::join");
+        }
+        return take();
+    }
+
+    /// As join(until), but failures of the wait and the end by heddle::cancelled are reported in
+    /// `ec`: the optional is then empty. An exception of the fiber's own is rethrown, unless it is
+    /// a std::system_error, whose code is reported.
+    std::optional<T> join(deadline until, std::error_code& ec)
+        requires(!std::is_void_v<T> && !std::is_reference_v<T>)
+    {
+        if (!join_step(until, ec)) {
+            return std::nullopt;
+        }
+        return take();
+    }
+    std::optional<T> join(std::error_code& ec)
+        requires(!std::is_void_v<T> && !std::is_reference_v<T>)
+    {
+        return join(deadline::never(), ec);
+    }
+
+    /// The same for a fiber without a value: whether it was joined and ended well.
+    bool join(deadline until, std::error_code& ec)
+        requires std::is_void_v<T>
+    {
+        if (!join_step(until, ec)) {
+            return false;
+        }
+        take();
+        return true;
+    }
+    bool join(std::error_code& ec)
+        requires std::is_void_v<T>
+    {
+        return join(deadline::never(), ec);
+    }
+
+    /// Whether the handle owns a fiber.
+    bool joinable() const noexcept { return block_ != nullptr; }
+
+    /// Asks the fiber to stop: its current or next cancellation point throws heddle::cancelled,
+    /// and its stop token says so. Sticky. False if it had been asked before or the handle is
+    /// empty. Callbacks of the token run in the caller. Threads: any fiber or plain thread.
+    bool request_stop() { return block_ != nullptr && detail::request_fiber_stop(block_); }
+
+    /// The fiber's id; that of no fiber for an empty handle.
+    fiber_id get_id() const noexcept {
+        return block_ == nullptr ? fiber_id() : fiber_id(detail::fiber_number(block_));
+    }
+
+    /// A token that tells when the fiber is asked to stop. Made at the first call.
+    /// Errors: std::bad_alloc; std::system_error(invalid_argument) for an empty handle.
+    std::stop_token get_stop_token() const {
+        check_owning();
+        return detail::fiber_stop_token(block_);
+    }
+
+    /// Lets the fiber go on by itself; run() stops and joins it at the end. Its value is dropped;
+    /// an exception of its own terminates the process, or goes to options::on_detached_exception.
+    /// Errors: std::system_error(invalid_argument) for an empty handle.
+    void detach() {
+        check_owning();
+        detail::detach_fiber(std::exchange(block_, nullptr));
+    }
+
+    void swap(fiber& other) noexcept { std::swap(block_, other.block_); }
+    friend void swap(fiber& a, fiber& b) noexcept { a.swap(b); }
+
+private:
+    void reset() noexcept {
+        if (block_ != nullptr) {
+            detail::stop_and_join(std::exchange(block_, nullptr));
+        }
+    }
+
+    void check_owning() const {
+        if (block_ == nullptr) [[unlikely]] {
+            detail::throw_fiber_error(std::errc::invalid_argument,
+                                      "heddle::fiber: the handle is empty");
+        }
+    }
+
+    void check_joinable() const {
+        check_owning();
+        if (detail::is_current_fiber(block_)) [[unlikely]] {
+            detail::throw_fiber_error(std::errc::resource_deadlock_would_occur,
+                                      "heddle::fiber::join: a fiber cannot join itself");
+        }
+    }
+
+    // Joins for the error_code forms; true if there is a result to take.
+    bool join_step(deadline until, std::error_code& ec) {
+        ec.clear();
+        check_joinable();
+        const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
+        if (status != detail::wait_status::event && !detail::join_withdraw(block_)) {
+            ec = detail::to_error_code(status);
+            return false;
+        }
+        if (std::exception_ptr exception = detail::take_exception(block_)) {
+            detail::release_fiber(std::exchange(block_, nullptr));
+            ec = detail::error_code_or_rethrow(std::move(exception));
+            return false;
+        }
+        return true;
+    }
+
+    T take() {
+        struct releaser {
+            detail::fiber_block* block;
+            ~releaser() { detail::release_fiber(block); }
+        } const at_end{std::exchange(block_, nullptr)};
+        if (detail::ended_by_exception(at_end.block)) [[unlikely]] {
+            detail::rethrow_from_fiber(detail::take_exception(at_end.block));
+        }
+        if constexpr (std::is_reference_v<T>) {
+            return static_cast<T>(
+                *detail::take<detail::stored_result<T>>(detail::result_storage(at_end.block)));
+        } else if constexpr (!std::is_void_v<T>) {
+            return detail::take<T>(detail::result_storage(at_end.block));
+        }
+    }
+
+    detail::fiber_block* block_ = nullptr;
+};
+
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+fiber(F, Args...) -> fiber<detail::spawn_result_t<F, Args...>>;
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+fiber(fiber_options, F, Args...) -> fiber<detail::spawn_result_t<F, Args...>>;
+
+/// Spawns a fiber that runs f(args...); the same as making a fiber handle of it.
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+[[nodiscard, gnu::always_inline]] inline auto spawn(F&& f, Args&&... args)
+    -> fiber<detail::spawn_result_t<F, Args...>> {
+    return fiber<detail::spawn_result_t<F, Args...>>(std::forward<F>(f),
+                                                     std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+[[nodiscard, gnu::always_inline]] inline auto spawn(fiber_options with, F&& f, Args&&... args)
+    -> fiber<detail::spawn_result_t<F, Args...>> {
+    return fiber<detail::spawn_result_t<F, Args...>>(with, std::forward<F>(f),
+                                                     std::forward<Args>(args)...);
+}
+
+/// Spawns a fiber that nobody joins. run() stops and joins it when the main function has returned.
+///
+/// An exception that leaves it, other than heddle::cancelled, terminates the process with the
+/// throwing stack still in place and the fiber named, or goes to options::on_detached_exception.
+/// Errors and threads: as for fiber's constructor. Should no stack be had, that is such an
+/// exception too.
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+[[gnu::always_inline]] inline void spawn_detached(F&& f, Args&&... args) {
+    static_cast<void>(detail::spawn_block<void>(detail::to_request({}, true),
+                                                std::forward<F>(f), std::forward<Args>(args)...));
+}
+template <class F, class... Args>
+    requires detail::fiber_function<F>
+[[gnu::always_inline]] inline void spawn_detached(fiber_options with, F&& f, Args&&... args) {
+    static_cast<void>(detail::spawn_block<void>(detail::to_request(with, true),
+                                                std::forward<F>(f), std::forward<Args>(args)...));
+}
+
+}  // namespace v1
+
+namespace detail {
+
+void yield() noexcept;
+wait_status sleep(std::int64_t deadline_ns) noexcept;
+std::uint64_t current_fiber_number() noexcept;
+bool cancellation_pending() noexcept;
+
+}  // namespace detail
+
+inline namespace v1 {
+
+/// What the running fiber says about itself.
+namespace this_fiber {
+
+/// Lets the other runnable fibers of this worker go first, each once. On a plain thread, yields
+/// the thread. Not a cancellation point.
+inline void yield() noexcept { detail::yield(); }
+
+/// Waits until the given point of the steady clock, never less.
+///
+/// Blocks the calling fiber, never its thread (a plain thread blocks itself). A point in the past
+/// yields once. Cancellation: throws heddle::cancelled.
+inline void sleep_until(deadline until) {
+    const detail::wait_status status = detail::sleep(until.nanoseconds());
+    if (status == detail::wait_status::cancelled) [[unlikely]] {
+        detail::throw_wait_status(status, "heddle::this_fiber::sleep_until");
+    }
+}
+/// As above; cancellation is reported as operation_canceled.
+inline void sleep_until(deadline until, std::error_code& ec) noexcept {
+    const detail::wait_status status = detail::sleep(until.nanoseconds());
+    ec = status == detail::wait_status::cancelled ? detail::to_error_code(status)
+                                                  : std::error_code();
+}
+
+/// Waits for at least the given duration; see sleep_until.
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> duration) {
+    sleep_until(deadline(duration));
+}
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& ec) noexcept {
+    sleep_until(deadline(duration), ec);
+}
+
+/// The id of the running fiber; on a plain thread, that of no fiber.
+inline fiber_id get_id() noexcept { return fiber_id(detail::current_fiber_number()); }
+
+/// The running fiber's stop token; on a plain thread, one that can never be asked to stop.
+inline std::stop_token get_stop_token() { return detail::current_stop_token(); }
+
+/// Throws heddle::cancelled if the running fiber was asked to stop; it has yielded once then.
+/// In a destructor that runs during unwinding it does nothing. Otherwise does not give way.
+inline void check_cancelled() {
+    if (detail::cancellation_pending()) [[unlikely]] {
+        detail::yield();
+        detail::throw_wait_status(detail::wait_status::cancelled,
+                                  "heddle::this_fiber::check_cancelled");
+    }
+}
+
+}  // namespace this_fiber
+}  // namespace v1
+}  // namespace heddle
+
+template <>
+struct std::hash<heddle::fiber_id> {
+    std::size_t operator()(heddle::fiber_id id) const noexcept {
+        return std::hash<std::uint64_t>()(id.number());
+    }
+};

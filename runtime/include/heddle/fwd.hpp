@@ -1,0 +1,21 @@
+// Declares heddle's public types ahead, for headers that only name them.
+#pragma once
+
+namespace heddle {
+inline namespace v1 {
+
+class address;
+class cancelled;
+class deadline;
+template <class T>
+class fiber;
+class fiber_id;
+struct fiber_options;
+struct listen_options;
+struct options;
+struct statistics;
+class tcp_listener;
+class tcp_stream;
+
+}  // namespace v1
+}  // namespace heddle
