@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from . import process
 
+# The clang of the tests: the oldest that the library supports, or what there is.
+CLANG = ("clang++-14", "clang++")
+
 # A build that takes longer than this has hung.
 BUILD_LIMIT_S = 1800
 
