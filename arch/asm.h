@@ -1,11 +1,12 @@
 // What differs between object formats, and nothing else: included by every .S of this folder.
 //
-// HEDDLE_FUNCTION(name) and HEDDLE_FUNCTION_END(name) enclose a hidden function with its CFI;
-// HEDDLE_END(features), last in the file, adds the notes that linkers read: one that the stack
-// need not be executable and, where the CPU has them, the control-flow features that the code of
-// this file honours, as the number that the ABI assigns (0 for none).
+// HEDDLE_FUNCTION(name) and HEDDLE_FUNCTION_END(name) enclose a hidden function with its CFI.
+// HEDDLE_PROPERTY(type, features) tells the linker which control-flow protections the code of this
+// file honours, in the CPU's own property type and bits; a CPU without any has no such line.
+// HEDDLE_END, last in the file, tells it that the stack need not be executable.
 #pragma once
 
+// clang-format off
 #if defined(__ELF__)
 
 #define HEDDLE_FUNCTION(name)                                                                      \
@@ -22,7 +23,8 @@
     .size name, . - name
 
 // The property note: a name "GNU", type NT_GNU_PROPERTY_TYPE_0 (5), and one property of 4 bytes
-// padded to 8. Source: Linux Extensions to gABI, section "Program Property".
+// padded to 8, as 64-bit objects have it. Source: Linux Extensions to gABI, section "Program
+// Property".
 #define HEDDLE_PROPERTY(type, features)                                                            \
     .section .note.gnu.property, "a", %note;                                                       \
     .p2align 3;                                                                                    \

@@ -26,9 +26,12 @@
 //
 //     What lies below S is in the red zone: 128 bytes that 3.2.2 keeps signal handlers out of
 //     while S is the stack pointer, and that nothing writes while the context is suspended. So
-//     the stack pointer never moves before it is exchanged, and one CFA rule serves throughout.
-//     The return address is kept in the context as well (HEDDLE_CONTEXT_PC): the jump then waits
-//     for the hot block only, never for a cold stack.
+//     the stack pointer never moves before it is exchanged. The return address is kept in the
+//     context as well (HEDDLE_CONTEXT_PC): the jump then waits for the hot block only, never for
+//     a cold stack.
+//
+//     A debugger that walks a suspended context starts at its resume address with rsp = S + 8,
+//     rbp from the context (HEDDLE_CONTEXT_FP), and the rest from this frame.
 //
 //     Resuming is a jump and not a `ret`, because the processor predicts a `ret` from the calls
 //     that this thread made last, which are another fiber's: each would be mispredicted.
@@ -42,6 +45,11 @@
 // intptr_t heddle_switch(heddle_context* from (rdi), const heddle_context* to (rsi), value (rdx))
 HEDDLE_FUNCTION(heddle_switch)
     endbr64
+    // Where to go is loaded before anything is stored: two contexts that switch to and fro take
+    // 2.1 ns a switch this way, and 4.0 with the stack pointer loaded behind the stores (Zen 4,
+    // g++ 12, two call sites, median of 31 runs of a million).
+    movq    HEDDLE_CONTEXT_PC(%rsi), %r8
+    movq    HEDDLE_CONTEXT_SP(%rsi), %r9
     movq    (%rsp), %rcx
     movq    %rbx, HEDDLE_SAVE_RBX(%rsp)
     movq    %r12, HEDDLE_SAVE_R12(%rsp)
@@ -56,10 +64,10 @@ HEDDLE_FUNCTION(heddle_switch)
     movq    %rsp, HEDDLE_CONTEXT_SP(%rdi)
     movq    %rcx, HEDDLE_CONTEXT_PC(%rdi)
 
-    // From here on the unwinder sees the other flow. Its CFA is again rsp + 8; its registers are
-    // where its own switch stored them until each has been loaded.
-    movq    HEDDLE_CONTEXT_PC(%rsi), %rcx
-    movq    HEDDLE_CONTEXT_SP(%rsi), %rsp
+    movq    %r9, %rsp
+    // From here on the unwinder sees the other flow. Its CFA is again rsp + 8, its return address
+    // just below that, and its registers are where its own switch stored them. They stay there
+    // until the jump, so that one rule for each holds before and after it has been loaded.
     .cfi_offset %rbx, HEDDLE_SAVE_RBX - 8
     .cfi_offset %r12, HEDDLE_SAVE_R12 - 8
     .cfi_offset %r13, HEDDLE_SAVE_R13 - 8
@@ -69,43 +77,40 @@ HEDDLE_FUNCTION(heddle_switch)
     // DW_OP_breg4 (0x74, rsi plus a signed LEB128 number), the number.
     .cfi_escape 0x10, 6, 2, 0x74, HEDDLE_CONTEXT_FP
     movq    HEDDLE_CONTEXT_FP(%rsi), %rbp
-    .cfi_restore %rbp
     movq    HEDDLE_SAVE_RBX(%rsp), %rbx
-    .cfi_restore %rbx
     movq    HEDDLE_SAVE_R12(%rsp), %r12
-    .cfi_restore %r12
     movq    HEDDLE_SAVE_R13(%rsp), %r13
-    .cfi_restore %r13
     movq    HEDDLE_SAVE_R14(%rsp), %r14
-    .cfi_restore %r14
     movq    HEDDLE_SAVE_R15(%rsp), %r15
-    .cfi_restore %r15
 #ifdef HEDDLE_FP_PRESERVED
     ldmxcsr HEDDLE_SAVE_MXCSR(%rsp)
     fldcw   HEDDLE_SAVE_X87CW(%rsp)
 #endif
     movq    %rdx, %rax
     addq    $8, %rsp
-    // The return address has been popped: the CFA is rsp, and the address to return to in rcx.
+    // What `ret` would do has been done, but for the jump: the CFA is rsp.
     .cfi_adjust_cfa_offset -8
-    .cfi_register %rip, %rcx
     // Compilers put no landing pad after a call, so the jump is exempted from tracking.
-    notrack jmp *%rcx
+    notrack jmp *%r8
 HEDDLE_FUNCTION_END(heddle_switch)
 
-// The first instructions of a fresh context. Nothing called it, so the return address is
-// undefined, which ends every backtrace here; frame-pointer walkers stop at the zero in rbp.
+// The first instructions of a fresh context. Nothing called it, so the CFA is the stack's top and
+// the return address undefined, which ends every backtrace here; frame-pointer walkers stop at the
+// zero in rbp.
 HEDDLE_FUNCTION(heddle_entry)
     .cfi_undefined %rip
-    endbr64
+    .cfi_def_cfa_offset 0
+    // A fresh context resumes behind this instruction, at HEDDLE_ENTRY_OFFSET. The unwinder looks
+    // up a return address less one, and in a suspended context this is one.
+    nop
     // Step over the frame that context_make wrote, so that a finished flow can make its successor
     // on this stack.
     subq    $HEDDLE_FRAME_BYTES, %rsp
     .cfi_adjust_cfa_offset HEDDLE_FRAME_BYTES
     movq    %r12, %rdi
     notrack call *%rbx
-    // The entry function must not return. One instruction has to follow the call in any case, so
-    // that the unwinder, which looks up the return address less one, stays in this function.
+    // The entry function must not return. One instruction has to follow the call in any case: tools
+    // that look up a return address itself, not the byte before it, then still find this function.
     ud2
 HEDDLE_FUNCTION_END(heddle_entry)
 

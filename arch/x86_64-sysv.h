@@ -22,6 +22,9 @@
 // The bytes at the stack's top that the entry stub steps over.
 #define HEDDLE_FRAME_BYTES 64
 
+// Where in the entry stub a fresh context resumes.
+#define HEDDLE_ENTRY_OFFSET 1
+
 #ifndef __ASSEMBLER__
 
 #include <cstddef>
@@ -31,8 +34,8 @@ namespace heddle::detail {
 
 /// The saved registers of a suspended context, lowest address first.
 struct x86_64_frame {
-    std::uint32_t mxcsr;           ///< only with fp_environment=preserved
-    std::uint16_t x87_control;     ///< only with fp_environment=preserved
+    std::uint32_t mxcsr;        ///< only with fp_environment=preserved
+    std::uint16_t x87_control;  ///< only with fp_environment=preserved
     std::uint16_t unused;
     std::uint64_t r15, r14, r13;
     std::uint64_t r12;             ///< in a fresh context: the argument of the entry function
@@ -87,6 +90,7 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
 #else
     const fp_environment words = {};
 #endif
+    const auto resume_address = reinterpret_cast<std::uint64_t>(stub) + HEDDLE_ENTRY_OFFSET;
     *frame = {.mxcsr = words.mxcsr,
               .x87_control = words.x87_control,
               .unused = 0,
@@ -95,9 +99,9 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
               .r13 = 0,
               .r12 = reinterpret_cast<std::uint64_t>(argument),
               .rbx = reinterpret_cast<std::uint64_t>(entry),
-              .return_address = reinterpret_cast<std::uint64_t>(stub)};
+              .return_address = resume_address};
     return {.stack_pointer = &frame->return_address,
-            .resume_address = reinterpret_cast<void*>(stub),
+            .resume_address = reinterpret_cast<void*>(resume_address),
             .frame_pointer = nullptr,
             .shadow_stack_pointer = nullptr};
 }
