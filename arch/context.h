@@ -24,7 +24,7 @@
 /// resumes it, both on the thread that owns it; a debugger may read it while it is suspended.
 struct heddle_context {
     void* stack_pointer = nullptr;         ///< where the port's saved registers are found
-    void* resume_address = nullptr;        ///< the instruction to continue at
+    void* resume_address = nullptr;        ///< the instruction to continue at; boost.cpp's own use
     void* frame_pointer = nullptr;         ///< of the suspended frame; zero in a fresh context
     void* shadow_stack_pointer = nullptr;  ///< reserved: no port switches shadow stacks yet
 };
@@ -34,7 +34,8 @@ extern "C" {
 ///
 /// The result is the `value` given by whoever switches back, so that a resumed wait learns its
 /// outcome in the return register. Made to be tail-called: it reads nothing of its caller's frame.
-/// Both contexts belong to the calling thread. A context is resumed once for each suspension.
+/// They are two different contexts, and both belong to the calling thread. A context is resumed
+/// once for each suspension.
 /// `*from` may be a scratch context that nobody resumes: that is how a flow leaves for good.
 std::intptr_t heddle_switch(heddle_context* from, const heddle_context* to,
                             std::intptr_t value) noexcept;
@@ -53,7 +54,8 @@ using context_entry = void (*)(void* argument);
 /// context_frame_bytes of the stack are written, and a flow that runs on a stack prepared here
 /// never keeps anything there: a finished flow may therefore prepare its successor on the very
 /// stack that it still runs on. The fresh flow begins with the floating-point control words that
-/// are in force when it is made (fp_environment=preserved) or when it first runs (otherwise).
+/// are in force when it is made (fp_environment=preserved) or when it first runs (otherwise; where
+/// Boost.Context exchanges them by itself, as on x86, when it is made).
 void context_make(heddle_context& context, void* stack_top, context_entry entry,
                   void* argument) noexcept;
 
@@ -65,8 +67,10 @@ extern const char* const context_backend;
 
 }  // namespace heddle::detail
 
-#if defined(__x86_64__) && !defined(_WIN32)
+#if defined(__x86_64__) && defined(__LP64__)
 #include "arch/x86_64-sysv.h"
+#elif defined(HEDDLE_CONTEXT_BOOST)
+#include "arch/portable.h"
 #else
 #error "heddle has no port for this CPU and ABI: see arch/README.md for how to add one"
 #endif
