@@ -7,6 +7,7 @@
 
 #include <heddle/detail/fiber_access.hpp>
 #include <heddle/detail/spawn.hpp>
+#include <heddle/error.hpp>
 #include <heddle/fwd.hpp>
 #include <heddle/time.hpp>
 

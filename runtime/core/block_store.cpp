@@ -1,0 +1,176 @@
+#include "runtime/core/block_store.hpp"
+
+#include "runtime/base/assert.hpp"
+#include "runtime/base/system.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+namespace heddle::detail {
+
+namespace {
+
+// Constructs the next block of a chunk that has one left.
+fiber_block* make_next(block_chunk& chunk) noexcept {
+    fiber_block* const block = ::new (chunk.hot + chunk.made) fiber_block;
+    block->cold = ::new (chunk.cold + chunk.made) cold_block;
+    ++chunk.made;
+    return block;
+}
+
+}  // namespace
+
+block_store& block_store::instance() noexcept {
+    // Never destroyed: handles in static variables may outlive main.
+    alignas(block_store) static std::byte memory[sizeof(block_store)];
+    static block_store* const store = ::new (memory) block_store;
+    return *store;
+}
+
+void block_store::add_region() {
+    if (regions_used_ == regions_max) {
+        throw std::bad_alloc();
+    }
+    std::size_t chunks = std::min(region_chunks_min << regions_used_, region_chunks_max);
+    for (; chunks > 0; chunks /= 2) {
+        int error = 0;
+        const std::size_t count = chunks * block_chunk::blocks;
+        const std::size_t hot_bytes = count * sizeof(fiber_block);
+        void* const start = sys::map(hot_bytes + count * sizeof(cold_block), error);
+        if (start != nullptr) {
+            region_info& region = regions_[regions_used_];
+            region.hot = static_cast<fiber_block*>(start);
+            region.cold =
+                reinterpret_cast<cold_block*>(static_cast<std::byte*>(start) + hot_bytes);
+            region.chunks = chunks;
+            ++regions_used_;
+            return;
+        }
+    }
+    throw std::bad_alloc();
+}
+
+block_chunk* block_store::take_chunk() {
+    const std::lock_guard guard(lock_);
+    return take_chunk_locked();
+}
+
+block_chunk* block_store::take_chunk_locked() {
+    if (!free_.empty()) {
+        block_chunk* const chunk = free_.back();
+        free_.pop_back();
+        return chunk;
+    }
+    if (regions_used_ == 0 ||
+        regions_[regions_used_ - 1].used == regions_[regions_used_ - 1].chunks) {
+        add_region();
+    }
+    region_info& region = regions_[regions_used_ - 1];
+    const std::size_t first = region.used * block_chunk::blocks;
+    // Room in every list now, so that giving back never allocates.
+    free_.reserve(chunks_.size() + 1);
+    chunks_.push_back(nullptr);
+    auto chunk = std::unique_ptr<block_chunk>(new (std::nothrow) block_chunk);
+    if (chunk == nullptr) {
+        chunks_.pop_back();
+        throw std::bad_alloc();
+    }
+    chunk->hot = region.hot + first;
+    chunk->cold = region.cold + first;
+    chunks_.back() = chunk.get();
+    ++region.used;
+    region.constructed.store(region.used * block_chunk::blocks, std::memory_order_release);
+    return chunk.release();
+}
+
+block_chunk* block_store::chunk_of(const fiber_block* block) noexcept {
+    for (block_chunk* chunk : chunks_) {
+        if (block >= chunk->hot && block < chunk->hot + block_chunk::blocks) {
+            return chunk;
+        }
+    }
+    HEDDLE_ASSERT(false, "a control block is in no chunk");
+    return nullptr;
+}
+
+void block_store::recycle(block_chunk& chunk) noexcept {
+    // Zero is a valid vacant block, and costs nothing once the pages are gone. Part of a page at
+    // either end may belong to a neighbour, and stays.
+    const std::size_t page = sys::page_bytes();
+    const auto discard = [page](void* start, std::size_t bytes) {
+        const auto begin = reinterpret_cast<std::uintptr_t>(start);
+        const std::uintptr_t from = (begin + page - 1) / page * page;
+        const std::uintptr_t to = (begin + bytes) / page * page;
+        if (from < to) {
+            sys::advise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+        }
+    };
+    if (chunk.made > block_chunk::blocks / 8) {
+        discard(chunk.hot, block_chunk::blocks * sizeof(fiber_block));
+        discard(chunk.cold, block_chunk::blocks * sizeof(cold_block));
+    }
+    chunk.made = 0;
+    free_.push_back(&chunk);
+}
+
+void block_store::return_chunks(const std::vector<block_chunk*>& chunks) noexcept {
+    const std::lock_guard guard(lock_);
+    for (block_chunk* chunk : chunks) {
+        chunk->orphaned = 0;
+        for (std::size_t i = 0; i < chunk->made; ++i) {
+            if (chunk->hot[i].state != fiber_state::vacant) {
+                ++chunk->orphaned;
+            }
+        }
+        if (chunk->orphaned == 0) {
+            recycle(*chunk);
+        }
+    }
+}
+
+void block_store::free_orphan(fiber_block* block) noexcept {
+    const std::lock_guard guard(lock_);
+    block->state = fiber_state::vacant;
+    block_chunk& chunk = *chunk_of(block);
+    if (--chunk.orphaned == 0) {
+        recycle(chunk);
+    }
+}
+
+fiber_block* block_store::take_thread_block() {
+    const std::lock_guard guard(lock_);
+    if (!free_threads_.empty()) {
+        fiber_block* const block = free_threads_.back();
+        free_threads_.pop_back();
+        block->state = fiber_state::thread;
+        return block;
+    }
+    if (thread_chunk_ == nullptr || thread_chunk_->made == block_chunk::blocks) {
+        thread_chunk_ = take_chunk_locked();
+        free_threads_.reserve(free_threads_.capacity() + block_chunk::blocks);
+    }
+    fiber_block* const block = make_next(*thread_chunk_);
+    block->state = fiber_state::thread;
+    return block;
+}
+
+void block_store::free_thread_block(fiber_block* block) noexcept {
+    const std::lock_guard guard(lock_);
+    block->state = fiber_state::vacant;
+    free_threads_.push_back(block);
+}
+
+block_allocator::~block_allocator() { block_store::instance().return_chunks(chunks_); }
+
+fiber_block* block_allocator::take_fresh() {
+    if (chunks_.empty() || chunks_.back()->made == block_chunk::blocks) {
+        chunks_.reserve(chunks_.size() + 1);
+        chunks_.push_back(block_store::instance().take_chunk());
+    }
+    return make_next(*chunks_.back());
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,140 @@
+// Where control blocks come from: reservations of address space that stay mapped for the life of
+// the process, so that a late waker may look at any block that ever was. Pages given back read as
+// zero, which means "no wait".
+//
+// Blocks are handed to workers in chunks; each worker allocates from its own without a lock.
+#pragma once
+
+#include "runtime/core/fiber_block.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace heddle::detail {
+
+/// A run of control blocks: hot parts in one array, cold parts in another.
+struct block_chunk {
+    static constexpr std::size_t blocks = 512;
+
+    fiber_block* hot = nullptr;
+    cold_block* cold = nullptr;
+    std::size_t made = 0;      ///< blocks from the front that have ever been constructed
+    std::size_t orphaned = 0;  ///< blocks in use whose worker is gone; under the store's lock
+};
+
+/// All chunks of the process.
+class block_store {
+public:
+    static block_store& instance() noexcept;
+
+    /// A chunk with no block in use. Errors: std::bad_alloc. Threads: any.
+    block_chunk* take_chunk();
+
+    /// Takes chunks back from a worker that ends. Those with blocks in use stay orphaned until
+    /// the last of these is freed. Threads: any.
+    void return_chunks(const std::vector<block_chunk*>& chunks) noexcept;
+
+    /// Frees a block whose worker is gone. Threads: any.
+    void free_orphan(fiber_block* block) noexcept;
+
+    /// A block for a plain thread's waits. Errors: std::bad_alloc. Threads: any.
+    fiber_block* take_thread_block();
+    void free_thread_block(fiber_block* block) noexcept;
+
+    /// Calls f for every block that is not vacant. Takes no lock: blocks change meanwhile.
+    /// Threads: any; async-signal-safe if f is.
+    template <class F>
+    void for_each(F f) noexcept {
+        for (std::size_t region = 0; region < regions_max; ++region) {
+            const region_info& info = regions_[region];
+            const std::size_t count = info.constructed.load(std::memory_order_acquire);
+            for (std::size_t i = 0; i < count; ++i) {
+                fiber_block& block = info.hot[i];
+                if (block.state != fiber_state::vacant && block.cold != nullptr) {
+                    f(block);
+                }
+            }
+        }
+    }
+
+private:
+    // Regions grow geometrically, so that few mappings hold any number of fibers.
+    static constexpr std::size_t region_chunks_min = 8;
+    static constexpr std::size_t region_chunks_max = 8192;  // 4 million fibers each
+    static constexpr std::size_t regions_max = 64;
+
+    struct region_info {
+        fiber_block* hot = nullptr;
+        cold_block* cold = nullptr;
+        std::size_t chunks = 0;
+        std::size_t used = 0;                      // chunks handed out so far
+        std::atomic<std::size_t> constructed = 0;  // blocks of handed-out chunks; pairs with
+                                                   // the acquire in for_each
+    };
+
+    void add_region();
+    block_chunk* take_chunk_locked();
+    block_chunk* chunk_of(const fiber_block* block) noexcept;
+    void recycle(block_chunk& chunk) noexcept;
+
+    std::mutex lock_;
+    region_info regions_[regions_max];
+    std::size_t regions_used_ = 0;
+    std::vector<block_chunk*> free_;    // ready for the next taker
+    std::vector<block_chunk*> chunks_;  // all, to find and to own them
+    block_chunk* thread_chunk_ = nullptr;
+    std::vector<fiber_block*> free_threads_;
+};
+
+/// One worker's allocator of control blocks. Owner thread only.
+class block_allocator {
+public:
+    block_allocator() = default;
+    block_allocator(const block_allocator&) = delete;
+    block_allocator& operator=(const block_allocator&) = delete;
+    ~block_allocator();
+
+    /// A vacant block with default members. Errors: std::bad_alloc.
+    fiber_block* take() {
+        if (free_ != nullptr) [[likely]] {
+            fiber_block* const block = free_;
+            free_ = next_free(block);
+            return block;
+        }
+        return take_fresh();
+    }
+
+    /// Gives a block back; the last freed is the first taken again, while it is warm.
+    void give(fiber_block* block) noexcept {
+        block->state = fiber_state::vacant;
+        next_free(block) = free_;
+        free_ = block;
+    }
+
+    /// Calls f for every block of this worker that is not vacant.
+    template <class F>
+    void for_each(F f) {
+        for (const block_chunk* chunk : chunks_) {
+            for (std::size_t i = 0; i < chunk->made; ++i) {
+                if (chunk->hot[i].state != fiber_state::vacant) {
+                    f(chunk->hot[i]);
+                }
+            }
+        }
+    }
+
+private:
+    // A vacant block's stack pointer links it to the next.
+    static fiber_block*& next_free(fiber_block* block) noexcept {
+        return reinterpret_cast<fiber_block*&>(block->context.stack_pointer);
+    }
+    fiber_block* take_fresh();
+
+    fiber_block* free_ = nullptr;
+    std::vector<block_chunk*> chunks_;  // the last one may have blocks never made
+};
+
+}  // namespace heddle::detail

@@ -1,0 +1,108 @@
+#include "runtime/core/dump.hpp"
+
+#include "runtime/base/text.hpp"
+#include "runtime/core/block_store.hpp"
+#include "runtime/core/worker.hpp"
+
+#include <heddle/diag.hpp>
+
+#include <string_view>
+
+namespace heddle::detail {
+
+namespace {
+
+void add_fiber(text_line& line, const fiber_block& fiber) noexcept {
+    const cold_block& cold = *fiber.cold;
+    line << "fiber " << cold.id;
+    if (cold.name[0] != '\0') {
+        line << " \"" << std::string_view(cold.name) << "\"";
+    }
+}
+
+void add_wait(text_line& line, const cold_block& cold, std::int64_t now) noexcept {
+    const wait_reason_text why = describe(cold.reason);
+    line << ", waiting: " << why.text;
+    if (why.object == wait_object::fiber && cold.wait_object != nullptr) {
+        line << " " << static_cast<const fiber_block*>(cold.wait_object)->cold->id;
+    } else if (why.object == wait_object::operation && cold.wait_object != nullptr) {
+        const int fd = static_cast<const operation*>(cold.wait_object)->handle.fd;
+        line << " " << static_cast<std::uint64_t>(fd);
+    }
+    line << ", for ";
+    line.seconds(now - cold.wait_since);
+}
+
+std::string_view state_of(const fiber_block& fiber) noexcept {
+    switch (fiber.state) {
+    case fiber_state::unstarted:
+        return "not started";
+    case fiber_state::started: {
+        worker* const here = current_worker;
+        return here != nullptr && &here->current() == &fiber ? "running" : "runnable";
+    }
+    case fiber_state::finished:
+        return "finished, its handle is not joined";
+    case fiber_state::thread:
+    case fiber_state::vacant:
+        break;
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+void dump_to(int fd) noexcept {
+    text_line line;
+    std::uint64_t count = 0;
+    const std::int64_t now = clock_now();
+    block_store::instance().for_each([&](const fiber_block& fiber) {
+        if (fiber.state == fiber_state::thread) {
+            if (fiber.wait.load(std::memory_order_relaxed) == 0) {
+                return;
+            }
+            line << "heddle:   a plain thread";
+        } else {
+            ++count;
+            line << "heddle:   ";
+            add_fiber(line, fiber);
+        }
+        if (fiber.wait.load(std::memory_order_relaxed) != 0) {
+            add_wait(line, *fiber.cold, now);
+        } else {
+            line << ", " << state_of(fiber);
+        }
+        line << ", spawned at ";
+        line.address(fiber.cold->spawned_at);
+        line.write_to(fd);
+    });
+    line << "heddle: " << count << (count == 1 ? " fiber" : " fibers");
+    line.write_to(fd);
+}
+
+void describe_current_fiber(int fd) noexcept {
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber()) {
+        return;
+    }
+    text_line line;
+    line << "heddle: in ";
+    add_fiber(line, here->current());
+    line << ", spawned at ";
+    line.address(here->current().cold->spawned_at);
+    line.write_to(fd);
+}
+
+}  // namespace heddle::detail
+
+namespace heddle {
+inline namespace v1 {
+
+void dump(std::FILE* to) {
+    // What the stream holds comes first.
+    std::fflush(to);
+    detail::dump_to(::fileno(to));
+}
+
+}  // namespace v1
+}  // namespace heddle

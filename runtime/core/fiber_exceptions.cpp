@@ -1,0 +1,101 @@
+#include "runtime/core/fiber_exceptions.hpp"
+
+#include "runtime/base/text.hpp"
+#include "runtime/core/dump.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+#include <heddle/error.hpp>
+
+#include <unistd.h>
+
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+namespace heddle::detail {
+
+namespace {
+
+std::mutex handler_lock;
+unsigned handler_users = 0;
+std::terminate_handler previous_handler = nullptr;
+
+void name_fiber_and_terminate() {
+    describe_current_fiber(STDERR_FILENO);
+    if (previous_handler != nullptr) {
+        previous_handler();
+    }
+    std::abort();
+}
+
+}  // namespace
+
+terminate_names_fiber::terminate_names_fiber() noexcept {
+    const std::lock_guard guard(handler_lock);
+    if (handler_users++ == 0) {
+        previous_handler = std::set_terminate(name_fiber_and_terminate);
+    }
+}
+
+terminate_names_fiber::~terminate_names_fiber() {
+    const std::lock_guard guard(handler_lock);
+    if (--handler_users == 0 && std::get_terminate() == name_fiber_and_terminate) {
+        std::set_terminate(previous_handler);
+    }
+}
+
+bool is_cancelled(const std::exception_ptr& exception) noexcept {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+void terminate_for(const cold_block& cold, const std::exception_ptr& exception,
+                   const char* what) noexcept {
+    text_line line;
+    line << "heddle: " << what << ": fiber " << cold.id;
+    if (cold.name[0] != '\0') {
+        line << " \"" << cold.name << "\"";
+    }
+    try {
+        std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+        line << ": " << error.what();
+    } catch (...) {
+        line << ", not a std::exception";
+    }
+    line.write_to(STDERR_FILENO);
+    std::terminate();
+}
+
+bool ended_by_exception(const fiber_block* block) noexcept {
+    return block->cold->exceptions.caught != nullptr;
+}
+
+std::exception_ptr take_exception(fiber_block* block) noexcept {
+    return std::exchange(end_exception(*block->cold), nullptr);
+}
+
+void rethrow_from_fiber(std::exception_ptr exception) {
+    if (is_cancelled(exception)) {
+        throw std::system_error(std::make_error_code(std::errc::operation_canceled),
+                                "heddle::fiber::join: the fiber was stopped");
+    }
+    std::rethrow_exception(std::move(exception));
+}
+
+std::error_code error_code_or_rethrow(std::exception_ptr exception) {
+    try {
+        std::rethrow_exception(std::move(exception));
+    } catch (const cancelled&) {
+        return std::make_error_code(std::errc::operation_canceled);
+    } catch (const std::system_error& error) {
+        return error.code();
+    }
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,26 @@
+// What becomes of exceptions that end fibers.
+#pragma once
+
+#include "runtime/core/fiber_block.hpp"
+
+#include <exception>
+
+namespace heddle::detail {
+
+/// Whether this is heddle::cancelled.
+bool is_cancelled(const std::exception_ptr& exception) noexcept;
+
+/// Prints which fiber ended by what, and terminates.
+[[noreturn]] void terminate_for(const cold_block& cold, const std::exception_ptr& exception,
+                                const char* what) noexcept;
+
+/// While one lives, std::terminate first names the fiber that it is called in.
+class terminate_names_fiber {
+public:
+    terminate_names_fiber() noexcept;
+    terminate_names_fiber(const terminate_names_fiber&) = delete;
+    terminate_names_fiber& operator=(const terminate_names_fiber&) = delete;
+    ~terminate_names_fiber();
+};
+
+}  // namespace heddle::detail

@@ -1,0 +1,324 @@
+// The life of a fiber: its block, its stack, its function, its end; and the long way of a switch.
+#include "runtime/base/assert.hpp"
+#include "runtime/core/fiber_exceptions.hpp"
+#include "runtime/core/worker.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+#include <heddle/error.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace heddle::detail {
+
+namespace {
+
+// Ids are drawn in blocks, so that spawning does not touch a shared counter each time.
+constexpr std::uint64_t ids_per_block = 64;
+std::atomic<std::uint64_t> ids_drawn = 0;
+
+}  // namespace
+
+fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned_at) {
+    if (request.worker != any_worker && request.worker != 0) {
+        throw std::invalid_argument("heddle: fiber_options::worker is " +
+                                    std::to_string(request.worker) +
+                                    ", but the workers are numbered from 0 to 0");
+    }
+    const std::uint8_t stack_class =
+        request.stack_bytes == 0
+            ? stack_class_
+            : stacks_.class_for(request.stack_bytes, "fiber_options::stack_bytes");
+    // Waking, queueing and arming never allocate: the room is taken here.
+    queue_.reserve(alive_ + 1);
+    timers_.reserve(alive_ + 1);
+    fiber_block& fiber = *blocks_.take();
+    cold_block& cold = *fiber.cold;
+
+    fiber.wait.store(0, std::memory_order_relaxed);
+    fiber.home.store(this, std::memory_order_relaxed);
+    fiber.outcome = 0;
+    fiber.state = fiber_state::unstarted;
+    fiber.flags = static_cast<std::uint8_t>(
+        (request.detached ? flag_detached : 0) |
+        (request.own_fp_environment ? flag_own_fp | flag_slow_switch : 0));
+    fiber.wait_kind = 0;
+    fiber.shields = 0;
+    if (next_id_ == ids_end_) [[unlikely]] {
+        next_id_ = ids_drawn.fetch_add(ids_per_block, std::memory_order_relaxed) + 1;
+        ids_end_ = next_id_ + ids_per_block;
+    }
+    cold.id = next_id_++;
+    const std::size_t name_length = std::min(request.name.size(), name_bytes - 1);
+    std::memcpy(cold.name, request.name.data(), name_length);
+    cold.name[name_length] = '\0';
+    cold.exceptions = {};
+    cold.spawned_at = spawned_at;
+    cold.stack_top = nullptr;
+    cold.wait_object = nullptr;
+    cold.reason = wait_reason::none;
+    cold.stack_class = stack_class;
+    cold.end.store(request.detached ? end_state::detached : end_state::open,
+                   std::memory_order_relaxed);
+    cold.mail.store(0, std::memory_order_relaxed);
+    cold.stop_asked.store(false, std::memory_order_relaxed);
+    ++alive_;
+    ++spawned_;
+    return fiber;
+}
+
+void worker::queue_new(fiber_block& fiber) noexcept {
+    if (shutting_down_) {
+        fiber.cold->stop_asked.store(true, std::memory_order_relaxed);
+        fiber.flags |= flag_stop_requested;
+    }
+    queue_.push_unstarted(fiber);
+}
+
+void worker::free_block(fiber_block& block) noexcept {
+    // Mail under way still names the block: it is freed when that has arrived.
+    if (block.cold->mail.load(std::memory_order_relaxed) != 0) {
+        set_bits(block.cold->mail, std::uint8_t{mail_release});
+        return;
+    }
+    if (block.cold->stop.stop_possible()) {
+        block.cold->stop = std::stop_source(std::nostopstate);
+    }
+    blocks_.give(&block);
+}
+
+bool worker::start(fiber_block& fiber) noexcept {
+    cold_block& cold = *fiber.cold;
+    stack_class& stacks = stacks_[cold.stack_class];
+    std::byte* const top = stacks.take();
+    if (top == nullptr) [[unlikely]] {
+        fail_start(fiber);
+        return false;
+    }
+    cold.stack_top = top;
+    fiber.state = fiber_state::started;
+    if constexpr (switches_are_watched) {
+        forget_poison(stacks.bottom(top), stacks.bytes());
+        cold.race_handle = make_race_handle();
+    }
+    if ((fiber.flags & flag_own_fp) != 0) {
+        cold.control_words = control_words_;
+    }
+    context_make(fiber.context, top, fiber_entry, &fiber);
+    return true;
+}
+
+void worker::start_first(fiber_block& fiber) {
+    if (stack_class& stacks = stacks_[fiber.cold->stack_class]; stacks.idle() == 0) {
+        std::byte* const top = stacks.take();
+        if (top == nullptr) {
+            abandon(fiber);
+            throw std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                                    stacks.why_none());
+        }
+        stacks.give(top);
+    }
+    queue_new(fiber);
+}
+
+void worker::fail_start(fiber_block& fiber) noexcept {
+    cold_block& cold = *fiber.cold;
+    std::string why;
+    try {
+        why = stacks_[cold.stack_class].why_none();
+    } catch (const std::bad_alloc&) {
+        // The short text of the code has to do.
+    }
+    const std::system_error error(std::make_error_code(std::errc::not_enough_memory), why);
+    cold.body(body_step::drop_closure, cold.storage);
+    ::new (&end_exception(cold)) std::exception_ptr(std::make_exception_ptr(error));
+    if (fiber_block* const joiner = settle_end(fiber)) {
+        make_runnable(*joiner, wait_status::event);
+    }
+}
+
+namespace {
+
+// The three ways to call a fiber's function. An exception that must terminate finds no handler,
+// so that std::terminate is called with the throwing frames still in place.
+void run_joinable(cold_block& cold) {
+    try {
+        cold.body(body_step::run, cold.storage);
+    } catch (...) {
+        ::new (&end_exception(cold)) std::exception_ptr(std::current_exception());
+    }
+}
+
+void run_detached(cold_block& cold) {
+    try {
+        cold.body(body_step::run, cold.storage);
+    } catch (const cancelled&) {
+        // It was asked to stop, and has.
+    }
+}
+
+void run_detached_with_handler(cold_block& cold,
+                               void (*handler)(fiber_id, std::exception_ptr)) {
+    try {
+        cold.body(body_step::run, cold.storage);
+    } catch (const cancelled&) {
+        // As above.
+    } catch (...) {
+        handler(fiber_id(cold.id), std::current_exception());
+    }
+}
+
+}  // namespace
+
+void worker::fiber_entry(void* block) {
+    fiber_block& self = *static_cast<fiber_block*>(block);
+    worker& home = *self.home.load(std::memory_order_relaxed);
+    if constexpr (switches_are_watched) {
+        after_switch(nullptr);
+        drop_race_handle(std::exchange(home.dead_race_handle_, nullptr));
+    }
+    if ((self.flags & flag_detached) == 0) {
+        run_joinable(*self.cold);
+    } else if (home.on_detached_exception_ == nullptr) {
+        run_detached(*self.cold);
+    } else {
+        run_detached_with_handler(*self.cold, home.on_detached_exception_);
+    }
+    home.finish(self);
+}
+
+void worker::finish(fiber_block& self) noexcept {
+    cold_block& cold = *self.cold;
+    const bool run_by_joiner = (self.flags & flag_run_by_joiner) != 0;
+    departing_.flags = self.flags & (flag_own_fp | flag_slow_switch);
+    // The stack goes first, so that the next fiber to start gets it while it is warm. Nothing is
+    // written to its top before the last switch has left it (context_make's promise).
+    stacks_[cold.stack_class].give(cold.stack_top);
+    if constexpr (switches_are_watched) {
+        dead_race_handle_ = std::exchange(cold.race_handle, nullptr);
+    }
+    fiber_block* next = settle_end(self);
+    if (next != nullptr) {
+        if (run_by_joiner) {
+            next->outcome = static_cast<std::int32_t>(wait_status::event);
+            disarm(*next);
+        } else {
+            make_runnable(*next, wait_status::event);
+            next = nullptr;
+        }
+    }
+    resume(departing_, next != nullptr ? *next : *pick());
+    __builtin_unreachable();
+}
+
+// Deals with the exception of a fiber that nobody will join.
+void worker::report_exception(cold_block& cold) noexcept {
+    const std::exception_ptr exception = std::exchange(end_exception(cold), nullptr);
+    if (is_cancelled(exception)) {
+        return;
+    }
+    if (on_detached_exception_ != nullptr) {
+        on_detached_exception_(fiber_id(cold.id), exception);
+        return;
+    }
+    terminate_for(cold, exception, "a detached fiber ended by an exception");
+}
+
+// Tells the world that a fiber is over. Returns its joiner, claimed, if that is a fiber of this
+// worker; others have been woken. The block may be gone when this returns.
+fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
+    cold_block& cold = *fiber.cold;
+    --alive_;
+    cold.stack_top = nullptr;
+    fiber.state = fiber_state::finished;
+    fiber_block* joiner = nullptr;
+    switch (exchange(cold.end, end_state::ended)) {
+    case end_state::joined:
+        joiner = cold.joiner;
+        if (!claim(*joiner, cold.joiner_ticket)) {
+            return nullptr;
+        }
+        if (joiner->state == fiber_state::thread ||
+            joiner->home.load(std::memory_order_relaxed) != this) {
+            wake(*joiner, wait_status::event);
+            return nullptr;
+        }
+        return joiner;
+    case end_state::detached:
+        if (end_exception(cold) != nullptr) {
+            // It never started, or had a handle when it did and so ran under a handler.
+            report_exception(cold);
+        } else if ((fiber.flags & flag_detached) == 0) {
+            cold.body(body_step::drop_result, cold.storage);
+        }
+        free_block(fiber);
+        return nullptr;
+    case end_state::open:
+    case end_state::ended:
+        break;
+    }
+    return nullptr;
+}
+
+std::intptr_t worker::visit_dispatcher(fiber_block& self, wait_status outcome) noexcept {
+    self.outcome = static_cast<std::int32_t>(outcome);
+    queue_.push(self);
+    return resume(self, dispatcher_);
+}
+
+const std::byte* worker::stack_bottom(const fiber_block& fiber) noexcept {
+    return stacks_[fiber.cold->stack_class].bottom(fiber.cold->stack_top);
+}
+
+std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept {
+    // The exception globals, the floating-point control words and the tools' view of the stack
+    // belong to the flow. What is installed here is the successor's; what is saved is ours.
+    if (globals_->any()) {
+        self.cold->exceptions = *globals_;
+        self.flags |= flag_exceptions | flag_slow_switch;
+        *globals_ = {};
+    }
+    if ((next.flags & flag_exceptions) != 0) {
+        *globals_ = std::exchange(next.cold->exceptions, {});
+        next.flags &= static_cast<std::uint8_t>(~flag_exceptions);
+        if ((next.flags & flag_own_fp) == 0) {
+            next.flags &= static_cast<std::uint8_t>(~flag_slow_switch);
+        }
+    }
+    if ((self.flags & flag_own_fp) != 0) {
+        self.cold->control_words = context_save_fp_environment();
+        context_restore_fp_environment(control_words_);
+    }
+#ifdef HEDDLE_CHECKED
+    HEDDLE_ASSERT((self.flags & flag_own_fp) != 0 ||
+                      context_save_fp_environment() == control_words_,
+                  "a fiber changed the floating-point control words and gave way, but was not "
+                  "spawned with fiber_options::own_fp_environment");
+#endif
+    if ((next.flags & flag_own_fp) != 0) {
+        context_restore_fp_environment(next.cold->control_words);
+    }
+    if constexpr (!switches_are_watched) {
+        return heddle_switch(&self.context, &next.context, next.outcome);
+    } else {
+        const bool to_thread = &next == &dispatcher_;
+        const std::size_t bytes =
+            to_thread ? thread_stack_bytes_ : stacks_[next.cold->stack_class].bytes();
+        void* fake_stack = nullptr;
+        before_switch(&self == &departing_ ? nullptr : &fake_stack,
+                      to_thread ? thread_stack_ : stack_bottom(next), bytes);
+        switch_race_handle(to_thread ? race_handle_ : next.cold->race_handle);
+        const std::intptr_t outcome =
+            heddle_switch(&self.context, &next.context, next.outcome);
+        after_switch(fake_stack);
+        drop_race_handle(std::exchange(dead_race_handle_, nullptr));
+        return outcome;
+    }
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,101 @@
+// What fiber handles ask for: a block for a new fiber, its result, its end.
+#include "runtime/core/fiber_exceptions.hpp"
+#include "runtime/core/worker.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+
+#include <stdexcept>
+#include <system_error>
+
+namespace heddle::detail {
+
+namespace {
+
+bool runs_here(const fiber_block& fiber) noexcept {
+    return current_worker != nullptr &&
+           fiber.home.load(std::memory_order_relaxed) == current_worker;
+}
+
+}  // namespace
+
+reserved_block reserve_fiber(const spawn_request& request) {
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber()) [[unlikely]] {
+        throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
+    }
+    fiber_block& fiber = here->new_fiber(request, __builtin_return_address(0));
+    return {&fiber, fiber.cold->storage};
+}
+
+void abandon_fiber(fiber_block* block) noexcept {
+    block->home.load(std::memory_order_relaxed)->abandon(*block);
+}
+
+void launch_fiber(fiber_block* block, body_function body) noexcept {
+    block->cold->body = body;
+    block->home.load(std::memory_order_relaxed)->queue_new(*block);
+}
+
+void* result_storage(fiber_block* block) noexcept { return block->cold->storage; }
+
+void release_fiber(fiber_block* block) noexcept {
+    if (runs_here(*block)) [[likely]] {
+        current_worker->free_block(*block);
+        return;
+    }
+    const std::lock_guard guard(lifetime_lock);
+    if (worker* const home = block->home.load(std::memory_order_relaxed)) {
+        home->post(*block, mail_release);
+        return;
+    }
+    block->cold->stop = std::stop_source(std::nostopstate);
+    block_store::instance().free_orphan(block);
+}
+
+void detach_fiber(fiber_block* block) noexcept {
+    if (exchange_if(block->cold->end, end_state::open, end_state::detached)) {
+        return;  // the fiber cleans up after itself
+    }
+    // It has ended: its worker left that to the handle.
+    if (std::exception_ptr exception = take_exception(block)) {
+        if (!is_cancelled(exception)) {
+            terminate_for(*block->cold, exception,
+                          "a fiber was detached that had ended by an exception");
+        }
+    } else {
+        block->cold->body(body_step::drop_result, block->cold->storage);
+    }
+    release_fiber(block);
+}
+
+void stop_and_join(fiber_block* block) noexcept {
+    request_fiber_stop(block);
+    join_always(block);
+    if (std::exception_ptr exception = take_exception(block)) {
+        if (!is_cancelled(exception)) {
+            terminate_for(*block->cold, exception,
+                          "a fiber ended by an exception that nobody joined it for");
+        }
+    } else {
+        block->cold->body(body_step::drop_result, block->cold->storage);
+    }
+    release_fiber(block);
+}
+
+std::uint64_t fiber_number(const fiber_block* block) noexcept { return block->cold->id; }
+
+std::uint64_t current_fiber_number() noexcept {
+    return current_worker != nullptr && current_worker->in_fiber()
+               ? current_worker->current().cold->id
+               : 0;
+}
+
+bool is_current_fiber(const fiber_block* block) noexcept {
+    return current_worker != nullptr && &current_worker->current() == block;
+}
+
+void throw_fiber_error(std::errc condition, const char* what) {
+    throw std::system_error(std::make_error_code(condition), what);
+}
+
+}  // namespace heddle::detail

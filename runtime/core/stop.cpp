@@ -1,0 +1,65 @@
+// Requests to stop: the flag of a fiber, and the std::stop_source that is made when somebody asks
+// for a token.
+#include "runtime/core/worker.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+
+#include <mutex>
+#include <stop_token>
+
+namespace heddle::detail {
+
+namespace {
+
+// Guards every cold_block::stop. Making a source and asking for one are rare.
+std::mutex stop_lock;
+
+}  // namespace
+
+bool request_fiber_stop(fiber_block* block) noexcept {
+    cold_block& cold = *block->cold;
+    if (exchange(cold.stop_asked, true)) {
+        return false;
+    }
+    if (current_worker != nullptr &&
+        block->home.load(std::memory_order_relaxed) == current_worker) {
+        current_worker->apply_stop(*block);
+    } else {
+        const std::lock_guard guard(lifetime_lock);
+        if (worker* const home = block->home.load(std::memory_order_relaxed)) {
+            home->post(*block, mail_stop);
+        }
+    }
+    std::stop_source source(std::nostopstate);
+    {
+        const std::lock_guard guard(stop_lock);
+        source = cold.stop;
+    }
+    source.request_stop();  // runs the callbacks, here
+    return true;
+}
+
+std::stop_token fiber_stop_token(fiber_block* block) {
+    cold_block& cold = *block->cold;
+    const std::lock_guard guard(stop_lock);
+    if (!cold.stop.stop_possible()) {
+        cold.stop = std::stop_source();
+        if (cold.stop_asked.load(std::memory_order_acquire)) {
+            cold.stop.request_stop();  // nobody can have a callback yet
+        }
+    }
+    return cold.stop.get_token();
+}
+
+std::stop_token current_stop_token() {
+    worker* const here = current_worker;
+    return here != nullptr && here->in_fiber() ? fiber_stop_token(&here->current())
+                                               : std::stop_token();
+}
+
+bool cancellation_pending() noexcept {
+    worker* const here = current_worker;
+    return here != nullptr && here->in_fiber() && here->cancellation_due(here->current());
+}
+
+}  // namespace heddle::detail

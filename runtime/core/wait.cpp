@@ -1,0 +1,172 @@
+// The ways to give way: yield, sleep, join. Each ends in the switch, so that a resumed fiber
+// returns straight into its caller; no local of theirs may have its address taken.
+#include "runtime/core/thread_wait.hpp"
+#include "runtime/core/worker.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+#include <heddle/error.hpp>
+
+#include <new>
+#include <system_error>
+#include <thread>
+
+namespace heddle::detail {
+
+void wake(fiber_block& waiter, wait_status outcome) noexcept {
+    if (waiter.state == fiber_state::thread) {
+        waiter.outcome = static_cast<std::int32_t>(outcome);
+        wake_thread(waiter);
+        return;
+    }
+    worker& home = *waiter.home.load(std::memory_order_relaxed);
+    if (&home == current_worker) {
+        home.make_runnable(waiter, outcome);
+        return;
+    }
+    waiter.outcome = static_cast<std::int32_t>(outcome);
+    home.post(waiter, mail_wake);
+}
+
+void yield() noexcept {
+    worker* const here = current_worker;
+    if (here == nullptr) [[unlikely]] {
+        std::this_thread::yield();
+        return;
+    }
+    here->yield(here->current());
+}
+
+namespace {
+
+wait_status sleep_plain_thread(std::int64_t deadline_ns) noexcept {
+    fiber_block& self = this_thread_block();
+    const std::uint64_t ticket = begin_thread_wait(self, wait_reason::sleep, nullptr);
+    return sleep_thread(self, ticket, deadline_ns);
+}
+
+}  // namespace
+
+wait_status sleep(std::int64_t deadline_ns) noexcept {
+    worker* const here = current_worker;
+    if (here == nullptr) [[unlikely]] {
+        return sleep_plain_thread(deadline_ns);
+    }
+    fiber_block& self = here->current();
+    if (here->cancellation_due(self)) [[unlikely]] {
+        return static_cast<wait_status>(here->visit_dispatcher(self, wait_status::cancelled));
+    }
+    if (deadline_ns <= here->now()) {
+        return static_cast<wait_status>(here->visit_dispatcher(self, wait_status::timed_out));
+    }
+    here->begin_wait(self, wait_reason::sleep, nullptr, here->cancellable(self));
+    here->arm(self, deadline_ns);
+    return static_cast<wait_status>(here->suspend(self));
+}
+
+namespace {
+
+// Leaves the wait (waiter, ticket) with the target; false if the target has ended already.
+bool leave_joiner(fiber_block& target, fiber_block& waiter, std::uint64_t ticket) noexcept {
+    target.cold->joiner = &waiter;
+    target.cold->joiner_ticket = ticket;
+    return exchange_if(target.cold->end, end_state::open, end_state::joined);
+}
+
+bool has_ended(const fiber_block& target) noexcept {
+    return target.cold->end.load(std::memory_order_acquire) == end_state::ended;
+}
+
+wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noexcept {
+    if (has_ended(target)) {
+        return wait_status::event;
+    }
+    fiber_block& self = this_thread_block();
+    const std::uint64_t ticket = begin_thread_wait(self, wait_reason::join, &target);
+    if (!leave_joiner(target, self, ticket)) {
+        self.wait.store(0, std::memory_order_relaxed);
+        return wait_status::event;
+    }
+    return sleep_thread(self, ticket, deadline_ns);
+}
+
+}  // namespace
+
+wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
+    fiber_block& target = *block;
+    worker* const here = current_worker;
+    if (here == nullptr) [[unlikely]] {
+        return join_from_thread(target, deadline_ns);
+    }
+    fiber_block& self = here->current();
+    if (here->cancellation_due(self)) [[unlikely]] {
+        return static_cast<wait_status>(here->visit_dispatcher(self, wait_status::cancelled));
+    }
+    if (has_ended(target)) {
+        return wait_status::event;
+    }
+    if (deadline_ns <= here->now()) [[unlikely]] {
+        return wait_status::timed_out;
+    }
+    const std::uint64_t ticket =
+        here->begin_wait(self, wait_reason::join, &target, here->cancellable(self));
+    if (!leave_joiner(target, self, ticket)) [[unlikely]] {
+        here->end_wait(self);
+        return wait_status::event;
+    }
+    here->arm(self, deadline_ns);
+    if (here->may_run_now(target)) {
+        return static_cast<wait_status>(here->run_now(self, target));
+    }
+    return static_cast<wait_status>(here->suspend(self));
+}
+
+bool join_withdraw(fiber_block* block) noexcept {
+    return !exchange_if(block->cold->end, end_state::joined, end_state::open) && has_ended(*block);
+}
+
+void join_always(fiber_block* block) noexcept {
+    fiber_block& target = *block;
+    worker* const here = current_worker;
+    if (here == nullptr) {
+        join_from_thread(target, never_ns);
+        return;
+    }
+    if (has_ended(target)) {
+        return;
+    }
+    fiber_block& self = here->current();
+    const std::uint64_t ticket =
+        here->begin_wait(self, wait_reason::join_in_destructor, &target, 0);
+    if (!leave_joiner(target, self, ticket)) {
+        here->end_wait(self);
+        return;
+    }
+    if (here->may_run_now(target)) {
+        here->run_now(self, target);
+        return;
+    }
+    here->suspend(self);
+}
+
+void throw_wait_status(wait_status status, const char* what) {
+    if (status == wait_status::cancelled) {
+        throw cancelled();
+    }
+    throw std::system_error(to_error_code(status), what);
+}
+
+std::error_code to_error_code(wait_status status) noexcept {
+    switch (status) {
+    case wait_status::event:
+        return {};
+    case wait_status::timed_out:
+        return std::make_error_code(std::errc::timed_out);
+    case wait_status::cancelled:
+        return std::make_error_code(std::errc::operation_canceled);
+    case wait_status::refused:
+        return std::make_error_code(std::errc::operation_not_permitted);
+    }
+    return std::make_error_code(std::errc::invalid_argument);
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,283 @@
+// The dispatcher: timers, mail, the reactor, and when each has its turn.
+#include "runtime/core/worker.hpp"
+
+#include "runtime/base/text.hpp"
+#include "runtime/core/dump.hpp"
+#include "runtime/reactor/select.hpp"
+
+#include <heddle/detail/fiber_access.hpp>
+
+#include <cxxabi.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace heddle::detail {
+
+constinit thread_local worker* current_worker = nullptr;
+std::mutex lifetime_lock;
+
+std::int64_t clock_now() noexcept {
+    constexpr std::int64_t ns_per_s = 1'000'000'000;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * ns_per_s + now.tv_nsec;
+}
+
+namespace {
+
+// Between two turns of the dispatcher lie at most so many switches, and about so much time. A turn
+// costs 50 ns, or 400 with a look at the reactor: one percent of the time, or less.
+constexpr std::int32_t turn_length_min = 8;
+constexpr std::int32_t turn_length_max = 1024;
+constexpr std::int64_t turn_ns_min = 20'000;
+constexpr std::int64_t turn_ns_max = 80'000;
+
+unsigned checked_workers(unsigned wished) {
+    constexpr unsigned most = 1;
+    if (wished > most) {
+        throw std::invalid_argument("heddle: options::workers is " + std::to_string(wished) +
+                                    ", but this version runs fibers on at most " +
+                                    std::to_string(most) + " thread");
+    }
+    return most;
+}
+
+std::string reactor_name(reactor_kind kind) {
+    if (const char* const wished = std::getenv("HEDDLE_REACTOR");
+        wished != nullptr && *wished != '\0') {
+        return wished;
+    }
+    switch (kind) {
+    case reactor_kind::automatic:
+        return "automatic";
+    case reactor_kind::poll:
+        return "poll";
+    case reactor_kind::epoll:
+        return "epoll";
+    case reactor_kind::uring:
+        return "uring";
+    case reactor_kind::kqueue:
+        return "kqueue";
+    }
+    return std::to_string(static_cast<int>(kind));
+}
+
+exception_globals* current_exception_globals() noexcept {
+    // The ABI's struct begins with these two members on every CPU with a port.
+    return reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
+}
+
+// Tickets are drawn in blocks, so that the shared counter is touched once in a million waits.
+constexpr std::uint64_t tickets_per_block = 1 << 20;
+std::atomic<std::uint64_t> tickets_drawn = 1;  // 0 means no wait
+
+}  // namespace
+
+worker::worker(const options& with)
+    : globals_(current_exception_globals()), now_(clock_now()),
+      stack_bytes_(checked_workers(with.workers) * with.stack_bytes),
+      stack_class_(stacks_.class_for(stack_bytes_, "options::stack_bytes")),
+      grace_ns_(with.shutdown_grace.count()), on_detached_exception_(with.on_detached_exception),
+      turn_length_(turn_length_max / 4), control_words_(context_save_fp_environment()),
+      race_handle_(current_race_handle()) {
+    reactor_ = make_reactor(reactor_name(with.reactor), on_completion, this);
+    dispatcher_.cold = &dispatcher_cold_;
+    departing_.cold = &departing_cold_;
+    current_ = &dispatcher_;
+    draw_tickets();
+    if constexpr (switches_are_watched) {
+        pthread_attr_t attributes;
+        void* bottom = nullptr;
+        pthread_getattr_np(pthread_self(), &attributes);
+        pthread_attr_getstack(&attributes, &bottom, &thread_stack_bytes_);
+        pthread_attr_destroy(&attributes);
+        thread_stack_ = bottom;
+    }
+    current_worker = this;
+}
+
+worker::~worker() {
+    // From here on other threads that hold handles find no home, and free blocks themselves.
+    const std::lock_guard guard(lifetime_lock);
+    drain_mail();
+    blocks_.for_each(
+        [](fiber_block& block) { block.home.store(nullptr, std::memory_order_relaxed); });
+    drop_race_handle(dead_race_handle_);
+    current_worker = nullptr;
+}
+
+void worker::draw_tickets() noexcept {
+    next_ticket_ = tickets_drawn.fetch_add(tickets_per_block, std::memory_order_relaxed);
+    tickets_end_ = next_ticket_ + tickets_per_block;
+}
+
+void worker::dispatch() noexcept {
+    while (alive_ > 0) {
+        now_ = clock_now();
+        drain_mail();
+        fire_timers();
+        check_grace();
+        poll_reactor();
+        run_some();
+    }
+}
+
+void worker::poll_reactor() noexcept {
+    if (!queue_.empty()) {
+        if (reactor_->pending() > 0) {
+            ++polls_;
+            reactor_->poll(0);
+        }
+        return;
+    }
+    std::int64_t until = grace_end_;
+    if (!timers_.empty()) {
+        until = std::min(until, timers_.first_deadline());
+    }
+    // Pairs with the fence in post: either the poster sees us asleep, or we see its mail.
+    sleeping_.store(true, std::memory_order_seq_cst);
+    const bool has_mail = !mail_.empty();
+    stacks_.trim_a_little();
+    ++polls_;
+    reactor_->poll(has_mail            ? 0
+                   : until == never_ns ? -1
+                                       : std::max<std::int64_t>(until - now_, 0));
+    sleeping_.store(false, std::memory_order_relaxed);
+    now_ = clock_now();
+    drain_mail();
+    fire_timers();
+}
+
+void worker::run_some() noexcept {
+    if (queue_.empty()) {
+        return;
+    }
+    budget_ = turn_length_;
+    const std::int64_t began = now_;
+    fiber_block* const next = pick();
+    if (next == &dispatcher_) {
+        return;
+    }
+    resume(dispatcher_, *next);
+    switches_ += static_cast<std::uint64_t>(turn_length_ - budget_);
+    if (budget_ < 0) {
+        // The turn was used up: make the next one last about as long as it should.
+        const std::int64_t took = clock_now() - began;
+        if (took > turn_ns_max) {
+            turn_length_ = std::max(turn_length_ / 2, turn_length_min);
+        } else if (took < turn_ns_min) {
+            turn_length_ = std::min(turn_length_ * 2, turn_length_max);
+        }
+    }
+}
+
+void worker::fire_timers() noexcept {
+    while (!timers_.empty() && timers_.first_deadline() <= now_) {
+        fiber_block& fiber = timers_.first();
+        timers_.remove(fiber);
+        fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
+        if ((fiber.wait_kind & wait_operation) != 0) {
+            auto* const what =
+                const_cast<operation*>(static_cast<const operation*>(fiber.cold->wait_object));
+            what->cancel_reason = static_cast<int>(wait_status::timed_out);
+            reactor_->cancel(*what);
+        } else if (claim(fiber, fiber.wait.load(std::memory_order_relaxed))) {
+            make_runnable(fiber, wait_status::timed_out);
+        }
+    }
+}
+
+void worker::on_completion(void* self, operation& ended) noexcept {
+    if (claim(*ended.waiter, ended.ticket)) {
+        static_cast<worker*>(self)->make_runnable(*ended.waiter, wait_status::event);
+    }
+}
+
+void worker::apply_stop(fiber_block& fiber) noexcept {
+    fiber.flags |= flag_stop_requested;
+    const std::uint64_t ticket = fiber.wait.load(std::memory_order_relaxed);
+    if (ticket == 0 || (fiber.wait_kind & wait_cancellable) == 0) {
+        return;
+    }
+    if ((fiber.wait_kind & wait_operation) != 0) {
+        auto* const what =
+            const_cast<operation*>(static_cast<const operation*>(fiber.cold->wait_object));
+        if (what->cancel_reason == 0) {
+            what->cancel_reason = static_cast<int>(wait_status::cancelled);
+        }
+        reactor_->cancel(*what);
+    } else if (claim(fiber, ticket)) {
+        make_runnable(fiber, wait_status::cancelled);
+    }
+}
+
+void worker::post(fiber_block& block, std::uint8_t bits) noexcept {
+    mail_.post(block, bits);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (sleeping_.load(std::memory_order_seq_cst)) {
+        reactor_->interrupt();
+    }
+}
+
+void worker::drain_mail() noexcept {
+    mail_.take_all([this](fiber_block& block, std::uint8_t bits) {
+        if ((bits & mail_wake) != 0) {
+            make_runnable(block, static_cast<wait_status>(block.outcome));
+        }
+        if ((bits & mail_stop) != 0) {
+            apply_stop(block);
+        }
+        if ((bits & mail_release) != 0) {
+            free_block(block);
+        }
+    });
+}
+
+void worker::begin_shutdown() noexcept {
+    shutting_down_ = true;
+    const std::int64_t now = clock_now();
+    grace_end_ = grace_ns_ > never_ns - now ? never_ns : now + std::max<std::int64_t>(grace_ns_, 0);
+    blocks_.for_each([this](fiber_block& block) {
+        if (&block != current_ &&
+            (block.state == fiber_state::unstarted || block.state == fiber_state::started)) {
+            request_fiber_stop(&block);
+        }
+    });
+}
+
+void worker::check_grace() noexcept {
+    if (now_ < grace_end_) {
+        return;
+    }
+    text_line line;
+    line << "heddle: the main function has returned, but fibers still run after "
+            "options::shutdown_grace (";
+    line.seconds(grace_ns_) << "):";
+    line.write_to(STDERR_FILENO);
+    dump_to(STDERR_FILENO);
+    std::terminate();
+}
+
+statistics worker::figures() noexcept {
+    statistics all{};
+    all.fibers_alive = alive_;
+    all.fibers_runnable = queue_.size() + (in_fiber() ? 1 : 0);
+    all.switches = switches_ + static_cast<std::uint64_t>(turn_length_ - std::max(budget_, 0));
+    all.spawned = spawned_;
+    all.reactor_polls = polls_;
+    for (const stack_class& one : stacks_.all()) {
+        all.stacks_in_use += one.in_use();
+        all.stacks_pooled += one.idle();
+        all.stack_bytes_resident += one.resident_bytes();
+    }
+    return all;
+}
+
+}  // namespace heddle::detail

@@ -1,0 +1,274 @@
+// A worker: one thread, its runnable fibers, its timers and its reactor.
+//
+// Fibers switch straight to one another. The dispatcher, which looks after timers, mail and the
+// reactor, is a context of its own on the thread's own stack; a fiber switches to it when no other
+// is runnable or its turn has come. All members are for the owner thread, except where said.
+#pragma once
+
+#include "arch/context.h"
+#include "runtime/base/atomics.hpp"
+#include "runtime/base/sanitizer.hpp"
+#include "runtime/base/timer_heap.hpp"
+#include "runtime/core/block_store.hpp"
+#include "runtime/core/fiber_block.hpp"
+#include "runtime/core/mailbox.hpp"
+#include "runtime/core/run_queue.hpp"
+#include "runtime/core/stack.hpp"
+#include "runtime/reactor/reactor.hpp"
+
+#include <heddle/runtime.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace heddle::detail {
+
+/// Nanoseconds on the steady clock.
+std::int64_t clock_now() noexcept;
+
+/// The deadline that does not come, as deadline::nanoseconds() gives it.
+constexpr std::int64_t never_ns = INT64_MAX;
+
+/// Held while a block's home is looked at from another thread and while a worker ends.
+extern std::mutex lifetime_lock;
+
+class worker {
+public:
+    /// Errors: as run().
+    explicit worker(const options& with);
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+    ~worker();
+
+    /// Runs fibers until none is left.
+    void dispatch() noexcept;
+
+    /// A control block for a fiber that will run here, not yet queued. Errors: as reserve_fiber.
+    fiber_block& new_fiber(const spawn_request& request, const void* spawned_at);
+    void queue_new(fiber_block& fiber) noexcept;
+    /// Returns a block to the allocator, once no mail is under way to it.
+    void free_block(fiber_block& block) noexcept;
+
+    /// Asks every fiber but the running one to stop, now and as they are spawned, and starts the
+    /// period of grace.
+    void begin_shutdown() noexcept;
+
+    fiber_block& current() noexcept { return *current_; }
+    bool in_fiber() const noexcept { return current_ != &dispatcher_; }
+    std::int64_t now() const noexcept { return now_; }
+    reactor& events() noexcept { return *reactor_; }
+
+    /// Whether a cancellation point reached now must throw.
+    bool cancellation_due(const fiber_block& self) const noexcept {
+        return (self.flags & flag_stop_requested) != 0 && cancellable(self) != 0;
+    }
+
+    /// Begins a wait of the running fiber; the ticket names it to wakers.
+    std::uint64_t begin_wait(fiber_block& self, wait_reason reason, const void* object,
+                             std::uint8_t kind) noexcept {
+        if (next_ticket_ == tickets_end_) [[unlikely]] {
+            draw_tickets();
+        }
+        const std::uint64_t ticket = next_ticket_++;
+        cold_block& cold = *self.cold;
+        cold.reason = reason;
+        cold.wait_object = object;
+        cold.wait_since = now_;
+        self.wait_kind = kind;
+        self.wait.store(ticket, std::memory_order_relaxed);  // published by the primitive
+        return ticket;
+    }
+    /// wait_cancellable if a request to stop may end a wait that begins now, else 0.
+    std::uint8_t cancellable(const fiber_block& self) const noexcept {
+        return self.shields == 0 && globals_->uncaught == 0 ? std::uint8_t{wait_cancellable}
+                                                            : std::uint8_t{0};
+    }
+    /// Undoes begin_wait and arm before the fiber gave way.
+    void end_wait(fiber_block& self) noexcept {
+        self.wait.store(0, std::memory_order_relaxed);
+        disarm(self);
+    }
+    void arm(fiber_block& self, std::int64_t deadline_ns) noexcept {
+        if (deadline_ns != never_ns) {
+            timers_.add(self, deadline_ns);
+            self.wait_kind |= wait_timed;
+        }
+    }
+
+    /// Puts the running fiber behind the others. No more code of the caller may follow, so that
+    /// the switch is the caller's tail.
+    [[gnu::always_inline]] std::intptr_t yield(fiber_block& self) noexcept {
+        if (queue_.empty() && --budget_ >= 0) {
+            return 0;
+        }
+        queue_.push(self);
+        return suspend(self);
+    }
+
+    /// Gives way until somebody makes the fiber runnable; returns its outcome.
+    [[gnu::always_inline]] std::intptr_t suspend(fiber_block& self) noexcept {
+        self.flags &= static_cast<std::uint8_t>(~flag_run_by_joiner);
+        return resume(self, *pick());
+    }
+
+    /// Lets the dispatcher have a turn, then goes on; returns `outcome`.
+    std::intptr_t visit_dispatcher(fiber_block& self, wait_status outcome) noexcept;
+
+    /// Counts an operation that succeeded at once; gives way every so often.
+    void spend_turn(fiber_block& self) noexcept {
+        if (--budget_ < 0) [[unlikely]] {
+            visit_dispatcher(self, wait_status::event);
+        }
+    }
+
+    /// Runs an unstarted fiber on behalf of the running one, which waits for its end; false if it
+    /// has to take its turn.
+    bool may_run_now(const fiber_block& target) const noexcept {
+        return target.state == fiber_state::unstarted && budget_ > 0 &&
+               target.home.load(std::memory_order_relaxed) == this;
+    }
+    [[gnu::always_inline]] std::intptr_t run_now(fiber_block& self, fiber_block& target) noexcept {
+        queue_.remove(target);
+        self.flags &= static_cast<std::uint8_t>(~flag_run_by_joiner);
+        if (!start(target)) [[unlikely]] {
+            return resume(self, dispatcher_);
+        }
+        --budget_;
+        target.flags |= flag_run_by_joiner;
+        return resume(self, target);
+    }
+
+    /// Makes a fiber runnable whose wait has been claimed.
+    void make_runnable(fiber_block& fiber, wait_status outcome) noexcept {
+        fiber.outcome = static_cast<std::int32_t>(outcome);
+        disarm(fiber);
+        queue_.push(fiber);
+    }
+
+    /// Notes a request to stop, and ends the fiber's wait if it is a cancellation point.
+    void apply_stop(fiber_block& fiber) noexcept;
+
+    /// Queues the first fiber, its stack already bound.
+    /// Errors: std::system_error(not_enough_memory) where no stack is to be had; the fiber is gone.
+    void start_first(fiber_block& fiber);
+
+    /// Takes back the count of a fiber that was never queued.
+    void abandon(fiber_block& fiber) noexcept {
+        --alive_;
+        fiber.state = fiber_state::finished;
+        free_block(fiber);
+    }
+
+    /// Hands a block over from another thread. `block` must not be freed meanwhile.
+    void post(fiber_block& block, std::uint8_t bits) noexcept;
+
+    statistics figures() noexcept;
+    stack_pool& stacks() noexcept { return stacks_; }
+
+    /// The stack of a started fiber, for tools.
+    const std::byte* stack_bottom(const fiber_block& fiber) noexcept;
+
+private:
+    [[gnu::always_inline]] fiber_block* pick() noexcept {
+        if (--budget_ < 0) [[unlikely]] {
+            return &dispatcher_;
+        }
+        fiber_block* const next = queue_.pop();
+        if (next == nullptr) [[unlikely]] {
+            return &dispatcher_;
+        }
+        if (next->state == fiber_state::unstarted && !start(*next)) [[unlikely]] {
+            return &dispatcher_;
+        }
+        return next;
+    }
+
+    [[gnu::always_inline]] std::intptr_t resume(fiber_block& self, fiber_block& next) noexcept {
+        current_ = &next;
+        if (switches_are_watched || ((self.flags | next.flags) & flag_slow_switch) != 0 ||
+            globals_->any()) [[unlikely]] {
+            return resume_slow(self, next);
+        }
+        return heddle_switch(&self.context, &next.context, next.outcome);
+    }
+
+    void disarm(fiber_block& fiber) noexcept {
+        if ((fiber.wait_kind & wait_timed) != 0) [[unlikely]] {
+            fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
+            timers_.remove(fiber);
+        }
+    }
+
+    [[gnu::noinline]] std::intptr_t resume_slow(fiber_block& self, fiber_block& next) noexcept;
+    bool start(fiber_block& fiber) noexcept;
+    void fail_start(fiber_block& fiber) noexcept;
+    static void fiber_entry(void* block);
+    [[noreturn]] void finish(fiber_block& self) noexcept;
+    fiber_block* settle_end(fiber_block& fiber) noexcept;
+    void report_exception(cold_block& cold) noexcept;
+    void draw_tickets() noexcept;
+
+    void drain_mail() noexcept;
+    void fire_timers() noexcept;
+    void poll_reactor() noexcept;
+    void run_some() noexcept;
+    void check_grace() noexcept;
+    static void on_completion(void* self, operation& ended) noexcept;
+
+    // Read or written at every switch.
+    fiber_block* current_;
+    run_queue queue_;
+    std::int32_t budget_ = 0;  // turns until the dispatcher's
+    exception_globals* globals_;
+    std::uint64_t next_ticket_ = 0;
+    std::uint64_t tickets_end_ = 0;
+    std::uint64_t next_id_ = 0;
+    std::uint64_t ids_end_ = 0;
+    std::int64_t now_;  // the clock at the dispatcher's last turn
+
+    fiber_block dispatcher_;
+    fiber_block departing_;  // where the last switch of a finished fiber stores its context
+    cold_block dispatcher_cold_;
+    cold_block departing_cold_;
+
+    block_allocator blocks_;
+    stack_pool stacks_;
+    timer_heap<fiber_block> timers_;
+    std::unique_ptr<reactor> reactor_;
+    mailbox mail_;
+    std::atomic<bool> sleeping_ = false;  // any thread reads: whether a post must interrupt
+
+    std::size_t stack_bytes_;
+    std::uint8_t stack_class_;
+    std::int64_t grace_ns_;
+    std::int64_t grace_end_ = never_ns;  // once shutting down
+    void (*on_detached_exception_)(fiber_id, std::exception_ptr);
+    bool shutting_down_ = false;
+    std::uint64_t alive_ = 0;
+
+    std::int32_t turn_length_;  // what budget_ begins with; adapts to how long turns take
+    std::uint64_t switches_ = 0;
+    std::uint64_t spawned_ = 0;
+    std::uint64_t polls_ = 0;
+
+    fp_environment control_words_;   // the thread's when the worker began
+    void* race_handle_ = nullptr;    // the thread sanitizer's, of the dispatcher
+    void* dead_race_handle_ = nullptr;  // of the fiber that finished last
+    const void* thread_stack_ = nullptr;  // for the address sanitizer
+    std::size_t thread_stack_bytes_ = 0;
+};
+
+/// The calling thread's worker, null on a plain thread. Constant while a fiber lives.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local worker* current_worker;
+
+/// Ends the wait that (block, ticket) names, if nobody has ended it yet.
+inline bool claim(fiber_block& block, std::uint64_t ticket) noexcept {
+    return exchange_if(block.wait, ticket, std::uint64_t{0});
+}
+
+/// Tells the waiter of a claimed wait its outcome and lets it go on. Any thread.
+void wake(fiber_block& waiter, wait_status outcome) noexcept;
+
+}  // namespace heddle::detail
