@@ -212,7 +212,7 @@ void worker::finish(fiber_block& self) noexcept {
             next = nullptr;
         }
     }
-    resume(departing_, next != nullptr ? *next : *pick());
+    resume(departing_, next != nullptr ? *next : pick());
     __builtin_unreachable();
 }
 
@@ -263,6 +263,20 @@ fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
         break;
     }
     return nullptr;
+}
+
+std::intptr_t worker::yield_slow(fiber_block& self) noexcept {
+    if (queue_.empty()) {
+        return --budget_ >= 0 ? 0 : visit_dispatcher(self, wait_status::event);
+    }
+    queue_.push(self);
+    return suspend(self);
+}
+
+std::intptr_t worker::suspend_to_unstarted(fiber_block& self) noexcept {
+    fiber_block& next = *queue_.front();
+    queue_.pop_front();
+    return resume(self, start(next) ? next : dispatcher_);
 }
 
 std::intptr_t worker::visit_dispatcher(fiber_block& self, wait_status outcome) noexcept {

@@ -17,11 +17,13 @@
 
 namespace heddle::detail {
 
-/// One thread at a time.
+/// One thread at a time. The first and the last place are never holes.
 class run_queue {
 public:
-    bool empty() const noexcept { return count_ == 0; }
-    std::size_t size() const noexcept { return count_; }
+    bool empty() const noexcept { return head_ == tail_; }
+    std::size_t size() const noexcept { return tail_ - head_ - holes_; }
+    /// Whether push must make room first.
+    bool full() const noexcept { return tail_ - head_ == capacity_; }
 
     /// Takes room for `fibers` at once, after which pushing allocates nothing.
     /// Errors: std::bad_alloc; nothing has changed.
@@ -32,12 +34,12 @@ public:
     }
 
     void push(fiber_block& fiber) noexcept {
-        if (tail_ - head_ == capacity_) [[unlikely]] {
+        if (full()) [[unlikely]] {
             compact();
         }
-        slot(tail_++) = &fiber;
-        ++count_;
+        push_with_room(fiber);
     }
+    void push_with_room(fiber_block& fiber) noexcept { slot(tail_++) = &fiber; }
 
     /// As push, and the fiber remembers its place for remove().
     void push_unstarted(fiber_block& fiber) noexcept {
@@ -45,18 +47,14 @@ public:
         fiber.cold->wait_since = static_cast<std::int64_t>(tail_ - 1);
     }
 
-    /// The first fiber, null if there is none.
-    fiber_block* pop() noexcept {
-        if (count_ == 0) {
-            return nullptr;
+    /// The first fiber. Not for an empty queue.
+    fiber_block* front() noexcept { return slot(head_); }
+    void pop_front() noexcept {
+        ++head_;
+        if (holes_ != 0) [[unlikely]] {
+            skip_holes();
         }
-        fiber_block* first = nullptr;
-        do {
-            first = slot(head_++);
-        } while (first == nullptr);
-        --count_;
         prefetch();
-        return first;
     }
 
     /// Takes out an unstarted fiber, which must be in the queue.
@@ -65,10 +63,12 @@ public:
         HEDDLE_ASSERT(place - head_ < tail_ - head_ && slot(place) == &fiber,
                       "an unstarted fiber is not where it says in the run queue", "place", place);
         slot(place) = nullptr;
-        --count_;
+        ++holes_;
         while (tail_ != head_ && slot(tail_ - 1) == nullptr) {
             --tail_;
+            --holes_;
         }
+        skip_holes();
     }
 
     /// Calls f for each fiber in order.
@@ -92,12 +92,19 @@ private:
     fiber_block*& slot(std::uint64_t place) noexcept { return slots_[place & (capacity_ - 1)]; }
 
     void prefetch() noexcept {
-        if (count_ < prefetch_from) {
+        if (tail_ - head_ < prefetch_from) [[likely]] {
             return;
         }
         __builtin_prefetch(slot(head_ + block_ahead), 1);
         if (const fiber_block* const soon = slot(head_ + stack_ahead)) {
             __builtin_prefetch(soon->context.stack_pointer, 1);
+        }
+    }
+
+    void skip_holes() noexcept {
+        while (head_ != tail_ && slot(head_) == nullptr) {
+            ++head_;
+            --holes_;
         }
     }
 
@@ -110,8 +117,9 @@ private:
             }
         }
         HEDDLE_ASSERT(to - head_ < capacity_, "no room was taken in the run queue for a fiber",
-                      "fibers", count_, "capacity", capacity_);
+                      "fibers", to - head_, "capacity", capacity_);
         tail_ = to;
+        holes_ = 0;
     }
 
     void grow(std::size_t wanted) {
@@ -124,6 +132,7 @@ private:
         capacity_ = capacity;
         head_ = 0;
         tail_ = count;
+        holes_ = 0;
         for (std::uint64_t place = 0; place < count; ++place) {
             place_at(place, slots_[place]);
         }
@@ -140,7 +149,7 @@ private:
     std::size_t capacity_ = 0;  // a power of two, or 0
     std::uint64_t head_ = 0;    // place of the first; places grow for ever and wrap onto slots
     std::uint64_t tail_ = 0;    // place behind the last
-    std::size_t count_ = 0;     // fibers, holes not counted
+    std::uint64_t holes_ = 0;   // between the two
 };
 
 }  // namespace heddle::detail

@@ -161,11 +161,11 @@ void worker::run_some() noexcept {
     }
     budget_ = turn_length_;
     const std::int64_t began = now_;
-    fiber_block* const next = pick();
-    if (next == &dispatcher_) {
+    fiber_block& next = pick();
+    if (&next == &dispatcher_) {
         return;
     }
-    resume(dispatcher_, *next);
+    resume(dispatcher_, next);
     switches_ += static_cast<std::uint64_t>(turn_length_ - budget_);
     if (budget_ < 0) {
         // The turn was used up: make the next one last about as long as it should.

@@ -100,17 +100,26 @@ public:
     /// Puts the running fiber behind the others. No more code of the caller may follow, so that
     /// the switch is the caller's tail.
     [[gnu::always_inline]] std::intptr_t yield(fiber_block& self) noexcept {
-        if (queue_.empty() && --budget_ >= 0) {
-            return 0;
+        if (queue_.empty() || queue_.full()) [[unlikely]] {
+            return yield_slow(self);
         }
-        queue_.push(self);
+        queue_.push_with_room(self);
         return suspend(self);
     }
 
     /// Gives way until somebody makes the fiber runnable; returns its outcome.
     [[gnu::always_inline]] std::intptr_t suspend(fiber_block& self) noexcept {
         self.flags &= static_cast<std::uint8_t>(~flag_run_by_joiner);
-        return resume(self, *pick());
+        // Everything unusual has one way out, so that the usual way needs no frame.
+        if (--budget_ < 0 || queue_.empty()) [[unlikely]] {
+            return resume(self, dispatcher_);
+        }
+        fiber_block& next = *queue_.front();
+        if (next.state == fiber_state::unstarted) [[unlikely]] {
+            return suspend_to_unstarted(self);
+        }
+        queue_.pop_front();
+        return resume(self, next);
     }
 
     /// Lets the dispatcher have a turn, then goes on; returns `outcome`.
@@ -171,19 +180,21 @@ public:
     const std::byte* stack_bottom(const fiber_block& fiber) noexcept;
 
 private:
-    [[gnu::always_inline]] fiber_block* pick() noexcept {
-        if (--budget_ < 0) [[unlikely]] {
-            return &dispatcher_;
+    // The next to run: a started fiber, or the dispatcher.
+    fiber_block& pick() noexcept {
+        if (--budget_ < 0 || queue_.empty()) [[unlikely]] {
+            return dispatcher_;
         }
-        fiber_block* const next = queue_.pop();
-        if (next == nullptr) [[unlikely]] {
-            return &dispatcher_;
-        }
-        if (next->state == fiber_state::unstarted && !start(*next)) [[unlikely]] {
-            return &dispatcher_;
+        fiber_block& next = *queue_.front();
+        queue_.pop_front();
+        if (next.state == fiber_state::unstarted && !start(next)) [[unlikely]] {
+            return dispatcher_;
         }
         return next;
     }
+
+    [[gnu::noinline]] std::intptr_t yield_slow(fiber_block& self) noexcept;
+    [[gnu::noinline]] std::intptr_t suspend_to_unstarted(fiber_block& self) noexcept;
 
     [[gnu::always_inline]] std::intptr_t resume(fiber_block& self, fiber_block& next) noexcept {
         current_ = &next;
