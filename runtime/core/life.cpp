@@ -25,51 +25,48 @@ std::atomic<std::uint64_t> ids_drawn = 0;
 }  // namespace
 
 fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned_at) {
-    if (request.worker != any_worker && request.worker != 0) {
-        throw std::invalid_argument("heddle: fiber_options::worker is " +
-                                    std::to_string(request.worker) +
-                                    ", but the workers are numbered from 0 to 0");
-    }
-    const std::uint8_t stack_class =
-        request.stack_bytes == 0
-            ? stack_class_
-            : stacks_.class_for(request.stack_bytes, "fiber_options::stack_bytes");
+    const std::uint8_t stack_class = request.stack_bytes == 0 && request.worker == any_worker
+                                         ? stack_class_
+                                         : stack_class_of(request);
     // Waking, queueing and arming never allocate: the room is taken here.
     queue_.reserve(alive_ + 1);
     timers_.reserve(alive_ + 1);
     fiber_block& fiber = *blocks_.take();
     cold_block& cold = *fiber.cold;
-
-    fiber.wait.store(0, std::memory_order_relaxed);
     fiber.home.store(this, std::memory_order_relaxed);
-    fiber.outcome = 0;
     fiber.state = fiber_state::unstarted;
     fiber.flags = static_cast<std::uint8_t>(
         (request.detached ? flag_detached : 0) |
         (request.own_fp_environment ? flag_own_fp | flag_slow_switch : 0));
-    fiber.wait_kind = 0;
-    fiber.shields = 0;
     if (next_id_ == ids_end_) [[unlikely]] {
         next_id_ = ids_drawn.fetch_add(ids_per_block, std::memory_order_relaxed) + 1;
         ids_end_ = next_id_ + ids_per_block;
     }
     cold.id = next_id_++;
-    const std::size_t name_length = std::min(request.name.size(), name_bytes - 1);
-    std::memcpy(cold.name, request.name.data(), name_length);
-    cold.name[name_length] = '\0';
-    cold.exceptions = {};
+    if (!request.name.empty()) {
+        const std::size_t length = std::min(request.name.size(), name_bytes - 1);
+        std::memcpy(cold.name, request.name.data(), length);
+        cold.name[length] = '\0';
+    }
     cold.spawned_at = spawned_at;
-    cold.stack_top = nullptr;
-    cold.wait_object = nullptr;
-    cold.reason = wait_reason::none;
     cold.stack_class = stack_class;
     cold.end.store(request.detached ? end_state::detached : end_state::open,
                    std::memory_order_relaxed);
-    cold.mail.store(0, std::memory_order_relaxed);
-    cold.stop_asked.store(false, std::memory_order_relaxed);
     ++alive_;
     ++spawned_;
     return fiber;
+}
+
+// The size of stack that a request asks for; refuses workers that do not exist.
+std::uint8_t worker::stack_class_of(const spawn_request& request) {
+    if (request.worker < any_worker || request.worker > 0) {
+        throw std::invalid_argument("heddle: fiber_options::worker is " +
+                                    std::to_string(request.worker) +
+                                    ", but the workers are numbered from 0 to 0");
+    }
+    return request.stack_bytes == 0
+               ? stack_class_
+               : stacks_.class_for(request.stack_bytes, "fiber_options::stack_bytes");
 }
 
 void worker::queue_new(fiber_block& fiber) noexcept {
@@ -81,13 +78,19 @@ void worker::queue_new(fiber_block& fiber) noexcept {
 }
 
 void worker::free_block(fiber_block& block) noexcept {
+    cold_block& cold = *block.cold;
     // Mail under way still names the block: it is freed when that has arrived.
-    if (block.cold->mail.load(std::memory_order_relaxed) != 0) {
-        set_bits(block.cold->mail, std::uint8_t{mail_release});
+    if (cold.mail.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+        set_bits(cold.mail, std::uint8_t{mail_release});
         return;
     }
-    if (block.cold->stop.stop_possible()) {
-        block.cold->stop = std::stop_source(std::nostopstate);
+    // What new_fiber does not set is left as it expects to find it.
+    block.outcome = 0;
+    block.shields = 0;
+    cold.name[0] = '\0';
+    cold.stop_asked.store(false, std::memory_order_relaxed);
+    if (cold.stop.stop_possible()) [[unlikely]] {
+        cold.stop = std::stop_source(std::nostopstate);
     }
     blocks_.give(&block);
 }

@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -52,6 +53,20 @@ void release_fiber(fiber_block* block) noexcept {
     block_store::instance().free_orphan(block);
 }
 
+bool release_if_well(fiber_block* block) noexcept {
+    if (ended_by_exception(block)) [[unlikely]] {
+        return false;
+    }
+    release_fiber(block);
+    return true;
+}
+
+void release_and_rethrow(fiber_block* block) {
+    std::exception_ptr exception = take_exception(block);
+    release_fiber(block);
+    rethrow_from_fiber(std::move(exception));
+}
+
 void detach_fiber(fiber_block* block) noexcept {
     if (exchange_if(block->cold->end, end_state::open, end_state::detached)) {
         return;  // the fiber cleans up after itself
@@ -90,8 +105,12 @@ std::uint64_t current_fiber_number() noexcept {
                : 0;
 }
 
-bool is_current_fiber(const fiber_block* block) noexcept {
-    return current_worker != nullptr && &current_worker->current() == block;
+void throw_join_status(wait_status status) {
+    if (status == wait_status::refused) {
+        throw_fiber_error(std::errc::resource_deadlock_would_occur,
+                          "heddle::fiber::join: a fiber cannot join itself");
+    }
+    throw_wait_status(status, "heddle::fiber::join");
 }
 
 void throw_fiber_error(std::errc condition, const char* what) {

@@ -75,7 +75,8 @@ stack_class::stack_class(std::size_t bytes) noexcept
 stack_class::stack_class(stack_class&& other) noexcept
     : bytes_(other.bytes_), guard_bytes_(other.guard_bytes_), stride_(other.stride_),
       regions_(std::exchange(other.regions_, {})), next_slot_(other.next_slot_),
-      carved_(other.carved_), idle_(std::exchange(other.idle_, {})), trimmed_(other.trimmed_),
+      carved_(other.carved_), idle_(std::exchange(other.idle_, {})),
+      idle_count_(other.idle_count_), trimmed_(other.trimmed_),
       error_(other.error_), failed_call_(other.failed_call_) {}
 
 stack_class::~stack_class() {
@@ -94,7 +95,7 @@ bool stack_class::add_region() noexcept {
     for (std::size_t slots = std::min(wished, most); slots > 0; slots /= 2) {
         try {
             regions_.reserve(regions_.size() + 1);
-            idle_.reserve(carved_ + slots);
+            idle_.resize(carved_ + slots);
         } catch (const std::bad_alloc&) {
             error_ = -ENOMEM;
             failed_call_ = "operator new";
@@ -158,7 +159,7 @@ std::byte* stack_class::bottom(std::byte* top) const noexcept {
 
 void stack_class::trim(std::size_t keep, std::size_t at_most) noexcept {
     trimmed_ = trimmed_now();
-    const std::size_t end = idle_.size() > keep ? idle_.size() - keep : 0;
+    const std::size_t end = idle_count_ > keep ? idle_count_ - keep : 0;
     for (; trimmed_ < end && at_most > 0; ++trimmed_, --at_most) {
         sys::advise(bottom(idle_[trimmed_]), bytes_, MADV_DONTNEED);
     }

@@ -30,16 +30,14 @@ public:
 
     /// The top of a stack, aligned to 64; null if the system gives none: see why_none.
     std::byte* take() noexcept {
-        if (idle_.empty()) [[unlikely]] {
+        if (idle_count_ == 0) [[unlikely]] {
             return carve();
         }
-        std::byte* const top = idle_.back();
-        idle_.pop_back();
-        return top;
+        return idle_[--idle_count_];
     }
 
     /// Takes a stack back that nothing runs on after the next switch. Never allocates.
-    void give(std::byte* top) noexcept { idle_.push_back(top); }
+    void give(std::byte* top) noexcept { idle_[idle_count_++] = top; }
 
     /// The lowest usable byte of the stack with this top.
     std::byte* bottom(std::byte* top) const noexcept;
@@ -48,10 +46,10 @@ public:
     /// were used last, and at most `at_most` stacks.
     void trim(std::size_t keep, std::size_t at_most) noexcept;
 
-    std::size_t idle() const noexcept { return idle_.size(); }
-    std::size_t in_use() const noexcept { return carved_ - idle_.size(); }
+    std::size_t idle() const noexcept { return idle_count_; }
+    std::size_t in_use() const noexcept { return carved_ - idle_count_; }
     /// Idle stacks whose memory has not been given back.
-    std::size_t warm() const noexcept { return idle_.size() - trimmed_now(); }
+    std::size_t warm() const noexcept { return idle_count_ - trimmed_now(); }
     /// Bytes of all stacks that are in memory now, by mincore(2).
     std::size_t resident_bytes() const noexcept;
 
@@ -73,7 +71,7 @@ private:
     bool add_region() noexcept;
     bool guard(std::byte* slot) noexcept;
     std::size_t trimmed_now() const noexcept {
-        return trimmed_ < idle_.size() ? trimmed_ : idle_.size();
+        return trimmed_ < idle_count_ ? trimmed_ : idle_count_;
     }
 
     std::size_t bytes_;
@@ -82,7 +80,8 @@ private:
     std::vector<region> regions_;   // the last one may have slots that were never carved
     std::size_t next_slot_ = 0;     // in the last region
     std::size_t carved_ = 0;
-    std::vector<std::byte*> idle_;  // tops; last in, first out; room for all that were carved
+    std::vector<std::byte*> idle_;  // tops; last in, first out; a place for each that was carved
+    std::size_t idle_count_ = 0;
     std::size_t trimmed_ = 0;       // the first so many of idle_ have been given back, or more
     int error_ = 0;                 // why carve() failed
     const char* failed_call_ = "";

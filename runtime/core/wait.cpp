@@ -98,6 +98,9 @@ wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
         return join_from_thread(target, deadline_ns);
     }
     fiber_block& self = here->current();
+    if (&self == &target) [[unlikely]] {
+        return wait_status::refused;
+    }
     if (here->cancellation_due(self)) [[unlikely]] {
         return static_cast<wait_status>(here->visit_dispatcher(self, wait_status::cancelled));
     }

@@ -219,6 +219,7 @@ private:
     [[noreturn]] void finish(fiber_block& self) noexcept;
     fiber_block* settle_end(fiber_block& fiber) noexcept;
     void report_exception(cold_block& cold) noexcept;
+    std::uint8_t stack_class_of(const spawn_request& request);
     void draw_tickets() noexcept;
 
     void drain_mail() noexcept;

@@ -162,10 +162,10 @@ public:
     /// joinable), operation_canceled if the fiber ended by heddle::cancelled, invalid_argument for
     /// an empty handle, resource_deadlock_would_occur for the fiber's own handle.
     T join(deadline until = deadline::never()) {
-        check_joinable();
+        check_owning();
         const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
         if (status != detail::wait_status::event && !detail::join_withdraw(block_)) [[unlikely]] {
-            detail::throw_wait_status(status, "heddle::fiber::join");
+            detail::throw_join_status(status);
         }
         return take();
     }
@@ -248,20 +248,15 @@ private:
         }
     }
 
-    void check_joinable() const {
-        check_owning();
-        if (detail::is_current_fiber(block_)) [[unlikely]] {
-            detail::throw_fiber_error(std::errc::resource_deadlock_would_occur,
-                                      "heddle::fiber::join: a fiber cannot join itself");
-        }
-    }
-
     // Joins for the error_code forms; true if there is a result to take.
     bool join_step(deadline until, std::error_code& ec) {
         ec.clear();
-        check_joinable();
+        check_owning();
         const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
         if (status != detail::wait_status::event && !detail::join_withdraw(block_)) {
+            if (status == detail::wait_status::refused) {
+                detail::throw_join_status(status);
+            }
             ec = detail::to_error_code(status);
             return false;
         }
@@ -274,6 +269,17 @@ private:
     }
 
     T take() {
+        if constexpr (std::is_void_v<T>) {
+            detail::fiber_block* const block = std::exchange(block_, nullptr);
+            if (!detail::release_if_well(block)) [[unlikely]] {
+                detail::release_and_rethrow(block);
+            }
+        } else {
+            return take_value();
+        }
+    }
+
+    T take_value() {
         struct releaser {
             detail::fiber_block* block;
             ~releaser() { detail::release_fiber(block); }
@@ -284,7 +290,7 @@ private:
         if constexpr (std::is_reference_v<T>) {
             return static_cast<T>(
                 *detail::take<detail::stored_result<T>>(detail::result_storage(at_end.block)));
-        } else if constexpr (!std::is_void_v<T>) {
+        } else {
             return detail::take<T>(detail::result_storage(at_end.block));
         }
     }

@@ -9,8 +9,9 @@
 
 namespace heddle::detail {
 
-/// Waits until the fiber has ended. The fast path and the check of the outcome are the caller's;
-/// a wait ends in the switch itself. After any outcome but `event`, join_withdraw must follow.
+/// Waits until the fiber has ended; `refused` if it is the calling one. The check of the outcome is
+/// the caller's, and a wait ends in the switch itself. After any outcome but `event`,
+/// join_withdraw must follow.
 wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept;
 
 /// Takes back an interest in the end of a fiber; true if it has ended meanwhile after all.
@@ -31,6 +32,15 @@ void* result_storage(fiber_block* block) noexcept;
 /// Says that the result has been taken out and destroyed, or that there is none.
 void release_fiber(fiber_block* block) noexcept;
 
+/// release_fiber, unless the fiber ended by an exception: then false, and nothing is released.
+bool release_if_well(fiber_block* block) noexcept;
+
+/// Releases a fiber that ended by an exception, and throws what rethrow_from_fiber says.
+[[noreturn]] void release_and_rethrow(fiber_block* block);
+
+/// Throws what a join that did not happen means.
+[[noreturn]] void throw_join_status(wait_status status);
+
 /// Lets the fiber go on without a handle; what it leaves is destroyed.
 void detach_fiber(fiber_block* block) noexcept;
 
@@ -42,9 +52,6 @@ std::uint64_t fiber_number(const fiber_block* block) noexcept;
 /// Stops and joins; terminates, the fiber named, if it ended by an exception nobody took.
 /// The result, if there is one, is destroyed.
 void stop_and_join(fiber_block* block) noexcept;
-
-/// Whether the calling fiber is the one of `block`.
-bool is_current_fiber(const fiber_block* block) noexcept;
 
 /// Throws the std::system_error that std::thread would for `condition`, with `what` added.
 [[noreturn]] void throw_fiber_error(std::errc condition, const char* what);
