@@ -1,0 +1,56 @@
+// Where a backtrace from inside a context ends. stepping_test.cpp asks at every instruction.
+#include "backtrace.h"
+
+#include "flow.h"
+
+#include <doctest/doctest.h>
+
+using heddle::test::flow;
+using heddle::test::side;
+using heddle::test::stack;
+
+extern "C" [[gnu::weak]] void heddle_entry();  // the port's entry stub; null with Boost.Context
+
+namespace {
+
+struct traced {
+    stack memory;
+    side outside;
+    side inside;
+    heddle::test::trace before;
+    heddle::test::trace after;
+};
+
+[[gnu::noinline]] heddle::test::trace trace_below(int frames) {
+    auto result = frames == 0 ? heddle::test::backtrace() : trace_below(frames - 1);
+    asm volatile("");
+    return result;
+}
+
+void enter(void* argument) {
+    heddle::test::arrive();
+    auto& it = *static_cast<traced*>(argument);
+    it.before = trace_below(10);
+    heddle::test::make(
+        it.inside, it.memory, [](void*) {}, nullptr);
+    it.after = trace_below(10);
+    heddle::test::leave(it.outside, 0);
+}
+
+}  // namespace
+
+TEST_CASE("a backtrace from inside a context ends with the entry") {
+    traced one;
+    heddle::test::make(one.inside, one.memory, enter, &one);
+    heddle::test::cross(one.outside, one.inside, 0);
+    for (const auto* const trace : {&one.before, &one.after}) {
+        INFO("with a successor made on this stack: ", trace == &one.after);
+        CHECK(trace->ended);
+        CHECK(trace->passes(reinterpret_cast<void*>(enter)));
+        CHECK(trace->functions.size() < 20);
+        if (heddle_entry != nullptr) {
+            CHECK(trace->functions.back() == reinterpret_cast<void*>(heddle_entry));
+        }
+    }
+    CHECK(one.after.functions == one.before.functions);
+}

@@ -1,0 +1,149 @@
+// Whose the floating-point control words are, under both settings of fp_environment.
+#include "flow.h"
+
+#include <doctest/doctest.h>
+
+#include <cfenv>
+#include <cstring>
+
+using heddle::detail::context_restore_fp_environment;
+using heddle::detail::context_save_fp_environment;
+using heddle::detail::fp_environment;
+using heddle::test::flow;
+
+namespace {
+
+constexpr int modes[] = {
+    FE_TONEAREST,
+#ifdef FE_UPWARD
+    FE_UPWARD,
+#endif
+#ifdef FE_DOWNWARD
+    FE_DOWNWARD,
+#endif
+#ifdef FE_TOWARDZERO
+    FE_TOWARDZERO,
+#endif
+};
+
+// Gives the test program back the words that it had.
+struct restored {
+    fp_environment words = context_save_fp_environment();
+    restored() = default;
+    restored(const restored&) = delete;
+    restored& operator=(const restored&) = delete;
+    ~restored() { context_restore_fp_environment(words); }
+};
+
+fp_environment set(int mode) {
+    std::fesetround(mode);
+    return context_save_fp_environment();
+}
+
+double third() {
+    volatile double three = 3;
+    return 1 / three;
+}
+
+}  // namespace
+
+TEST_CASE("control words are saved and restored") {
+    const restored afterwards;
+    for (const int mode : modes) {
+        const fp_environment words = set(mode);
+        for (const int other : modes) {
+            CHECK((set(other) == words) == (other == mode));
+            context_restore_fp_environment(words);
+            CHECK(std::fegetround() == mode);
+            CHECK(context_save_fp_environment() == words);
+        }
+    }
+}
+
+TEST_CASE("raised floating-point exceptions are no part of the control words") {
+    const restored afterwards;
+    std::feclearexcept(FE_ALL_EXCEPT);
+    const fp_environment before = context_save_fp_environment();
+    volatile double inexact = third();
+    static_cast<void>(inexact);
+    std::feraiseexcept(FE_ALL_EXCEPT);
+    CHECK(context_save_fp_environment() == before);
+    std::feclearexcept(FE_ALL_EXCEPT);
+}
+
+#ifdef HEDDLE_FP_PRESERVED
+
+TEST_CASE("with fp_environment=preserved every context keeps its own control words") {
+    const restored afterwards;
+    bool kept_inside = true;
+    int next = FE_TONEAREST;
+    flow other([&](flow& self) {
+        for (;;) {
+            const fp_environment mine = set(next);
+            const double mine_third = third();
+            self.suspend();
+            kept_inside &= context_save_fp_environment() == mine && third() == mine_third;
+        }
+    });
+    for (const int outer : modes) {
+        for (const int inner : modes) {
+            const fp_environment mine = set(outer);
+            const double mine_third = third();
+            next = inner;
+            other.resume();
+            CHECK(context_save_fp_environment() == mine);
+            CHECK(third() == mine_third);
+        }
+    }
+    CHECK(kept_inside);
+}
+
+TEST_CASE("with fp_environment=preserved a fresh context begins with its maker's control words") {
+    const restored afterwards;
+    for (const int makers : modes) {
+        const fp_environment words = set(makers);
+        fp_environment found = {};
+        double found_third = 0;
+        flow fresh([&](flow&) {
+            found = context_save_fp_environment();
+            found_third = third();
+        });
+        const double expected_third = third();
+        for (const int others : modes) {
+            std::fesetround(others);  // the last one differs from every maker's but its own
+        }
+        fresh.resume();
+        CHECK(found == words);
+        CHECK(found_third == expected_third);
+    }
+}
+
+#else
+
+TEST_CASE("with fp_environment=thread the control words stay the thread's across a switch") {
+    if (!heddle::test::needs_port("keeps every context's control words by itself on some CPUs")) {
+        return;
+    }
+    const restored afterwards;
+    fp_environment seen = {};
+    int next = FE_TONEAREST;
+    flow other([&](flow& self) {
+        for (;;) {
+            seen = context_save_fp_environment();
+            std::fesetround(next);
+            self.suspend();
+        }
+    });
+    for (const int outer : modes) {
+        for (const int inner : modes) {
+            const fp_environment inners = set(inner);
+            const fp_environment outers = set(outer);
+            next = inner;
+            other.resume();
+            CHECK(seen == outers);
+            CHECK(context_save_fp_environment() == inners);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,46 @@
+// What the program promises to the kernel and to the processor's protections. The script `notes`
+// asks the linker about the promises of the port's own object.
+#include "arch/context.h"
+#include "flow.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#if defined(__linux__)
+
+#include <link.h>
+
+TEST_CASE("no part of the program asks for an executable stack") {
+    struct stack_header {
+        bool found = false;
+        bool executable = false;
+    } header;
+    const auto look = [](dl_phdr_info* object, std::size_t, void* into) {
+        auto& it = *static_cast<stack_header*>(into);
+        for (std::size_t i = 0; i < object->dlpi_phnum; ++i) {
+            if (object->dlpi_phdr[i].p_type == PT_GNU_STACK) {
+                it.found = true;
+                it.executable = (object->dlpi_phdr[i].p_flags & PF_X) != 0;
+            }
+        }
+        return 1;  // the program itself comes first, and the rest is not ours
+    };
+    dl_iterate_phdr(look, &header);
+    CHECK(header.found);
+    CHECK_FALSE(header.executable);
+}
+
+#endif
+
+#if defined(__x86_64__)
+
+TEST_CASE("the switch begins with the landing pad that its property note promises") {
+    if (!heddle::test::needs_port("makes no such promise")) {
+        return;
+    }
+    constexpr unsigned char endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    CHECK(std::memcmp(reinterpret_cast<const void*>(heddle_switch), endbr64, sizeof endbr64) == 0);
+}
+
+#endif
