@@ -43,8 +43,7 @@ void block_store::add_region() {
         if (start != nullptr) {
             region_info& region = regions_[regions_used_];
             region.hot = static_cast<fiber_block*>(start);
-            region.cold =
-                reinterpret_cast<cold_block*>(static_cast<std::byte*>(start) + hot_bytes);
+            region.cold = reinterpret_cast<cold_block*>(static_cast<std::byte*>(start) + hot_bytes);
             region.chunks = chunks;
             ++regions_used_;
             return;
@@ -163,7 +162,9 @@ void block_store::free_thread_block(fiber_block* block) noexcept {
     free_threads_.push_back(block);
 }
 
-block_allocator::~block_allocator() { block_store::instance().return_chunks(chunks_); }
+block_allocator::~block_allocator() {
+    block_store::instance().return_chunks(chunks_);
+}
 
 fiber_block* block_allocator::take_fresh() {
     if (chunks_.empty() || chunks_.back()->made == block_chunk::blocks) {

@@ -81,7 +81,7 @@ struct alignas(64) fiber_block {
     std::atomic<std::uint64_t> wait = 0;
     cold_block* cold = nullptr;
     std::atomic<worker*> home = nullptr;  ///< null once its run() is over (set under lifetime_lock)
-    std::int32_t outcome = 0;  ///< a wait_status: what the resumed wait returns
+    std::int32_t outcome = 0;             ///< a wait_status: what the resumed wait returns
     fiber_state state = fiber_state::vacant;
     std::uint8_t flags = 0;
     std::uint8_t wait_kind = 0;
@@ -110,30 +110,30 @@ constexpr std::size_t name_bytes = 32;  // 31 and a terminating zero
 
 /// The cold part. Home worker only, except where said.
 struct cold_block {
-    std::uint64_t id = 0;            ///< from a 64-bit counter, never reused
-    body_function body = nullptr;    ///< knows the types of closure and result
+    std::uint64_t id = 0;          ///< from a 64-bit counter, never reused
+    body_function body = nullptr;  ///< knows the types of closure and result
     alignas(inline_align) std::byte storage[inline_bytes] = {};  ///< closure, later the result
     char name[name_bytes] = {};
 
     /// While suspended with flag_exceptions: the saved globals. Once finished: the exception that
     /// ended the fiber, in `caught`, as a std::exception_ptr.
     exception_globals exceptions;
-    std::uint32_t timer_place = 0;   ///< of the heap's use; 0: no timer
-    fp_environment control_words;    ///< while suspended with flag_own_fp
+    std::uint32_t timer_place = 0;  ///< of the heap's use; 0: no timer
+    fp_environment control_words;   ///< while suspended with flag_own_fp
 
     std::stop_source stop{std::nostopstate};  ///< made when somebody asks; under the stop lock
     const void* spawned_at = nullptr;         ///< return address of the spawning call
     std::byte* stack_top = nullptr;           ///< null without a stack
 
-    fiber_block* joiner = nullptr;   ///< see end_state
+    fiber_block* joiner = nullptr;  ///< see end_state
     std::uint64_t joiner_ticket = 0;
 
-    fiber_block* mail_next = nullptr;  ///< link of the mailbox; owned by who set the first bit
-    std::int64_t wait_since = 0;     ///< when the wait began, by the scheduler's clock. While
-                                     ///< unstarted: the place in the run queue
+    fiber_block* mail_next = nullptr;   ///< link of the mailbox; owned by who set the first bit
+    std::int64_t wait_since = 0;        ///< when the wait began, by the scheduler's clock. While
+                                        ///< unstarted: the place in the run queue
     const void* wait_object = nullptr;  ///< operation or fiber_block, by the reason
     wait_reason reason = wait_reason::none;
-    std::uint8_t stack_class = 0;    ///< the size of stack it has or asked for
+    std::uint8_t stack_class = 0;  ///< the size of stack it has or asked for
     std::atomic<end_state> end = end_state::open;
     std::atomic<std::uint8_t> mail = 0;
     std::atomic<bool> stop_asked = false;  ///< by whomever, ever
@@ -149,7 +149,9 @@ struct cold_block {
 static_assert(sizeof(cold_block) <= cold_block::bytes_max);
 #endif
 
-inline std::uint32_t& timer_place(fiber_block& block) noexcept { return block.cold->timer_place; }
+inline std::uint32_t& timer_place(fiber_block& block) noexcept {
+    return block.cold->timer_place;
+}
 
 /// The exception that ended a finished fiber, where exceptions.caught holds it.
 inline std::exception_ptr& end_exception(cold_block& cold) noexcept {

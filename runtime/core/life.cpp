@@ -25,36 +25,33 @@ std::atomic<std::uint64_t> ids_drawn = 0;
 }  // namespace
 
 fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned_at) {
-    const std::uint8_t stack_class = request.stack_bytes == 0 && request.worker == any_worker
-                                         ? stack_class_
-                                         : stack_class_of(request);
-    // Waking, queueing and arming never allocate: the room is taken here.
-    queue_.reserve(alive_ + 1);
-    timers_.reserve(alive_ + 1);
-    fiber_block& fiber = *blocks_.take();
-    cold_block& cold = *fiber.cold;
-    fiber.home.store(this, std::memory_order_relaxed);
-    fiber.state = fiber_state::unstarted;
-    fiber.flags = static_cast<std::uint8_t>(
-        (request.detached ? flag_detached : 0) |
-        (request.own_fp_environment ? flag_own_fp | flag_slow_switch : 0));
-    if (next_id_ == ids_end_) [[unlikely]] {
-        next_id_ = ids_drawn.fetch_add(ids_per_block, std::memory_order_relaxed) + 1;
-        ids_end_ = next_id_ + ids_per_block;
+    const std::uint8_t stack_class = stack_class_of(request);
+    fiber_block& fiber = new_plain_fiber(spawned_at);
+    if (request.detached) {
+        fiber.flags |= flag_detached;
+        fiber.cold->end.store(end_state::detached, std::memory_order_relaxed);
     }
-    cold.id = next_id_++;
-    if (!request.name.empty()) {
-        const std::size_t length = std::min(request.name.size(), name_bytes - 1);
-        std::memcpy(cold.name, request.name.data(), length);
-        cold.name[length] = '\0';
+    if (request.own_fp_environment) {
+        fiber.flags |= flag_own_fp | flag_slow_switch;
     }
-    cold.spawned_at = spawned_at;
-    cold.stack_class = stack_class;
-    cold.end.store(request.detached ? end_state::detached : end_state::open,
-                   std::memory_order_relaxed);
-    ++alive_;
-    ++spawned_;
+    fiber.cold->stack_class = stack_class;
+    const std::size_t length = std::min(request.name.size(), name_bytes - 1);
+    std::memcpy(fiber.cold->name, request.name.data(), length);
+    fiber.cold->name[length] = '\0';
     return fiber;
+}
+
+// Waking, queueing and arming never allocate: the room for everything alive is taken when it grows.
+void worker::make_room() {
+    const std::size_t room = std::max<std::size_t>(64, 2 * (room_ + 1));
+    queue_.reserve(room);
+    timers_.reserve(room);
+    room_ = room;
+}
+
+void worker::draw_ids() noexcept {
+    next_id_ = ids_drawn.fetch_add(ids_per_block, std::memory_order_relaxed) + 1;
+    ids_end_ = next_id_ + ids_per_block;
 }
 
 // The size of stack that a request asks for; refuses workers that do not exist.
@@ -69,50 +66,22 @@ std::uint8_t worker::stack_class_of(const spawn_request& request) {
                : stacks_.class_for(request.stack_bytes, "fiber_options::stack_bytes");
 }
 
-void worker::queue_new(fiber_block& fiber) noexcept {
-    if (shutting_down_) {
-        fiber.cold->stop_asked.store(true, std::memory_order_relaxed);
-        fiber.flags |= flag_stop_requested;
-    }
-    queue_.push_unstarted(fiber);
-}
-
-void worker::free_block(fiber_block& block) noexcept {
-    cold_block& cold = *block.cold;
+void worker::free_block_later(fiber_block& block) noexcept {
     // Mail under way still names the block: it is freed when that has arrived.
-    if (cold.mail.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-        set_bits(cold.mail, std::uint8_t{mail_release});
-        return;
-    }
-    // What new_fiber does not set is left as it expects to find it.
-    block.outcome = 0;
-    block.shields = 0;
-    cold.name[0] = '\0';
-    cold.stop_asked.store(false, std::memory_order_relaxed);
-    if (cold.stop.stop_possible()) [[unlikely]] {
-        cold.stop = std::stop_source(std::nostopstate);
-    }
-    blocks_.give(&block);
+    set_bits(block.cold->mail, std::uint8_t{mail_release});
 }
 
-bool worker::start(fiber_block& fiber) noexcept {
-    cold_block& cold = *fiber.cold;
-    stack_class& stacks = stacks_[cold.stack_class];
-    std::byte* const top = stacks.take();
-    if (top == nullptr) [[unlikely]] {
+bool worker::start_slow(fiber_block& fiber) noexcept {
+    if (fiber.cold->stack_top == nullptr) {
         fail_start(fiber);
         return false;
     }
-    cold.stack_top = top;
-    fiber.state = fiber_state::started;
     if constexpr (switches_are_watched) {
-        forget_poison(stacks.bottom(top), stacks.bytes());
-        cold.race_handle = make_race_handle();
+        const stack_class& stacks = stacks_[fiber.cold->stack_class];
+        forget_poison(stacks.bottom(fiber.cold->stack_top), stacks.bytes());
+        fiber.cold->race_handle = make_race_handle();
     }
-    if ((fiber.flags & flag_own_fp) != 0) {
-        cold.control_words = control_words_;
-    }
-    context_make(fiber.context, top, fiber_entry, &fiber);
+    fiber.cold->control_words = control_words_;
     return true;
 }
 
@@ -165,8 +134,7 @@ void run_detached(cold_block& cold) {
     }
 }
 
-void run_detached_with_handler(cold_block& cold,
-                               void (*handler)(fiber_id, std::exception_ptr)) {
+void run_detached_with_handler(cold_block& cold, void (*handler)(fiber_id, std::exception_ptr)) {
     try {
         cold.body(body_step::run, cold.storage);
     } catch (const cancelled&) {
@@ -236,23 +204,22 @@ void worker::report_exception(cold_block& cold) noexcept {
 // worker; others have been woken. The block may be gone when this returns.
 fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
     cold_block& cold = *fiber.cold;
-    --alive_;
+    ++ended_;
     cold.stack_top = nullptr;
     fiber.state = fiber_state::finished;
-    fiber_block* joiner = nullptr;
-    switch (exchange(cold.end, end_state::ended)) {
-    case end_state::joined:
-        joiner = cold.joiner;
+    const end_state before = exchange(cold.end, end_state::ended);
+    if (before == end_state::joined) [[likely]] {
+        fiber_block* const joiner = cold.joiner;
         if (!claim(*joiner, cold.joiner_ticket)) {
             return nullptr;
         }
-        if (joiner->state == fiber_state::thread ||
-            joiner->home.load(std::memory_order_relaxed) != this) {
+        if (joiner->home.load(std::memory_order_relaxed) != this) [[unlikely]] {
             wake(*joiner, wait_status::event);
             return nullptr;
         }
         return joiner;
-    case end_state::detached:
+    }
+    if (before == end_state::detached) {
         if (end_exception(cold) != nullptr) {
             // It never started, or had a handle when it did and so ran under a handler.
             report_exception(cold);
@@ -260,10 +227,6 @@ fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
             cold.body(body_step::drop_result, cold.storage);
         }
         free_block(fiber);
-        return nullptr;
-    case end_state::open:
-    case end_state::ended:
-        break;
     }
     return nullptr;
 }
@@ -330,8 +293,7 @@ std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept
         before_switch(&self == &departing_ ? nullptr : &fake_stack,
                       to_thread ? thread_stack_ : stack_bottom(next), bytes);
         switch_race_handle(to_thread ? race_handle_ : next.cold->race_handle);
-        const std::intptr_t outcome =
-            heddle_switch(&self.context, &next.context, next.outcome);
+        const std::intptr_t outcome = heddle_switch(&self.context, &next.context, next.outcome);
         after_switch(fake_stack);
         drop_race_handle(std::exchange(dead_race_handle_, nullptr));
         return outcome;

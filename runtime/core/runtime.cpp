@@ -42,7 +42,7 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
     };
     fiber_block& main_fiber =
         here.new_fiber({.name = "main", .detached = true}, __builtin_return_address(0));
-    ::new (main_fiber.cold->storage) (decltype(&first))(&first);
+    ::new (main_fiber.cold->storage)(decltype(&first))(&first);
     main_fiber.cold->body = [](body_step step, void* storage) {
         if (step == body_step::run) {
             (**static_cast<decltype(&first)*>(storage))();

@@ -17,14 +17,27 @@ bool runs_here(const fiber_block& fiber) noexcept {
            fiber.home.load(std::memory_order_relaxed) == current_worker;
 }
 
+[[noreturn, gnu::cold]] void throw_outside() {
+    throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
+}
+
 }  // namespace
 
 reserved_block reserve_fiber(const spawn_request& request) {
     worker* const here = current_worker;
     if (here == nullptr || !here->in_fiber()) [[unlikely]] {
-        throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
+        throw_outside();
     }
     fiber_block& fiber = here->new_fiber(request, __builtin_return_address(0));
+    return {&fiber, fiber.cold->storage};
+}
+
+reserved_block reserve_plain_fiber() {
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber()) [[unlikely]] {
+        throw_outside();
+    }
+    fiber_block& fiber = here->new_plain_fiber(__builtin_return_address(0));
     return {&fiber, fiber.cold->storage};
 }
 
@@ -37,27 +50,42 @@ void launch_fiber(fiber_block* block, body_function body) noexcept {
     block->home.load(std::memory_order_relaxed)->queue_new(*block);
 }
 
-void* result_storage(fiber_block* block) noexcept { return block->cold->storage; }
+void* result_storage(fiber_block* block) noexcept {
+    return block->cold->storage;
+}
+
+namespace {
+
+// Gives back the block of a fiber that lived in another thread, or in a run() that is over.
+void release_elsewhere(fiber_block& block) noexcept {
+    const std::lock_guard guard(lifetime_lock);
+    if (worker* const home = block.home.load(std::memory_order_relaxed)) {
+        home->post(block, mail_release);
+        return;
+    }
+    block.cold->stop = std::stop_source(std::nostopstate);
+    block_store::instance().free_orphan(&block);
+}
+
+}  // namespace
 
 void release_fiber(fiber_block* block) noexcept {
     if (runs_here(*block)) [[likely]] {
         current_worker->free_block(*block);
-        return;
+    } else {
+        release_elsewhere(*block);
     }
-    const std::lock_guard guard(lifetime_lock);
-    if (worker* const home = block->home.load(std::memory_order_relaxed)) {
-        home->post(*block, mail_release);
-        return;
-    }
-    block->cold->stop = std::stop_source(std::nostopstate);
-    block_store::instance().free_orphan(block);
 }
 
 bool release_if_well(fiber_block* block) noexcept {
-    if (ended_by_exception(block)) [[unlikely]] {
+    if (block->cold->exceptions.caught != nullptr) [[unlikely]] {
         return false;
     }
-    release_fiber(block);
+    if (runs_here(*block)) [[likely]] {
+        current_worker->free_block(*block);
+    } else {
+        release_elsewhere(*block);
+    }
     return true;
 }
 
@@ -97,7 +125,9 @@ void stop_and_join(fiber_block* block) noexcept {
     release_fiber(block);
 }
 
-std::uint64_t fiber_number(const fiber_block* block) noexcept { return block->cold->id; }
+std::uint64_t fiber_number(const fiber_block* block) noexcept {
+    return block->cold->id;
+}
 
 std::uint64_t current_fiber_number() noexcept {
     return current_worker != nullptr && current_worker->in_fiber()

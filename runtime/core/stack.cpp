@@ -64,7 +64,9 @@ std::size_t guard_size(std::size_t bytes) noexcept {
 }  // namespace
 
 stack_class::stack_class(std::size_t bytes) noexcept
-    : bytes_(bytes), guard_bytes_(guard_size(bytes)), stride_(bytes + guard_bytes_) {
+    : bytes_(bytes),
+      guard_bytes_(guard_size(bytes)),
+      stride_(bytes + guard_bytes_) {
     const std::size_t page = sys::page_bytes();
     if (stride_ / page % 2 == 0) {
         guard_bytes_ += page;
@@ -73,11 +75,17 @@ stack_class::stack_class(std::size_t bytes) noexcept
 }
 
 stack_class::stack_class(stack_class&& other) noexcept
-    : bytes_(other.bytes_), guard_bytes_(other.guard_bytes_), stride_(other.stride_),
-      regions_(std::exchange(other.regions_, {})), next_slot_(other.next_slot_),
-      carved_(other.carved_), idle_(std::exchange(other.idle_, {})),
-      idle_count_(other.idle_count_), trimmed_(other.trimmed_),
-      error_(other.error_), failed_call_(other.failed_call_) {}
+    : bytes_(other.bytes_),
+      guard_bytes_(other.guard_bytes_),
+      stride_(other.stride_),
+      regions_(std::exchange(other.regions_, {})),
+      next_slot_(other.next_slot_),
+      carved_(other.carved_),
+      idle_(std::exchange(other.idle_, {})),
+      idle_count_(other.idle_count_),
+      trimmed_(other.trimmed_),
+      error_(other.error_),
+      failed_call_(other.failed_call_) {}
 
 stack_class::~stack_class() {
     for (const region& one : regions_) {

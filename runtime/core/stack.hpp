@@ -60,7 +60,8 @@ private:
     static constexpr std::size_t colours = 32;
     static constexpr std::size_t colour_bytes = 64;
     static constexpr std::size_t first_region_slots = 16;
-    static constexpr std::size_t region_bytes_max = std::size_t{1} << (sizeof(void*) == 8 ? 36 : 26);
+    static constexpr std::size_t region_bytes_max = std::size_t{1}
+                                                    << (sizeof(void*) == 8 ? 36 : 26);
 
     struct region {
         std::byte* start;
@@ -77,13 +78,13 @@ private:
     std::size_t bytes_;
     std::size_t guard_bytes_;
     std::size_t stride_;
-    std::vector<region> regions_;   // the last one may have slots that were never carved
-    std::size_t next_slot_ = 0;     // in the last region
+    std::vector<region> regions_;  // the last one may have slots that were never carved
+    std::size_t next_slot_ = 0;    // in the last region
     std::size_t carved_ = 0;
     std::vector<std::byte*> idle_;  // tops; last in, first out; a place for each that was carved
     std::size_t idle_count_ = 0;
-    std::size_t trimmed_ = 0;       // the first so many of idle_ have been given back, or more
-    int error_ = 0;                 // why carve() failed
+    std::size_t trimmed_ = 0;  // the first so many of idle_ have been given back, or more
+    int error_ = 0;            // why carve() failed
     const char* failed_call_ = "";
 };
 

@@ -17,7 +17,8 @@ std::uint64_t begin_thread_wait(fiber_block& self, wait_reason reason, const voi
 
 /// Sleeps until the wait has been claimed and its waker has spoken, or claims it itself when
 /// `deadline_ns` has passed.
-wait_status sleep_thread(fiber_block& self, std::uint64_t ticket, std::int64_t deadline_ns) noexcept;
+wait_status sleep_thread(fiber_block& self, std::uint64_t ticket,
+                         std::int64_t deadline_ns) noexcept;
 
 /// The waker's side: the outcome is in the block.
 void wake_thread(fiber_block& waiter) noexcept;

@@ -81,11 +81,14 @@ std::atomic<std::uint64_t> tickets_drawn = 1;  // 0 means no wait
 }  // namespace
 
 worker::worker(const options& with)
-    : globals_(current_exception_globals()), now_(clock_now()),
+    : globals_(current_exception_globals()),
+      now_(clock_now()),
       stack_bytes_(checked_workers(with.workers) * with.stack_bytes),
       stack_class_(stacks_.class_for(stack_bytes_, "options::stack_bytes")),
-      grace_ns_(with.shutdown_grace.count()), on_detached_exception_(with.on_detached_exception),
-      turn_length_(turn_length_max / 4), control_words_(context_save_fp_environment()),
+      grace_ns_(with.shutdown_grace.count()),
+      on_detached_exception_(with.on_detached_exception),
+      turn_length_(turn_length_max / 4),
+      control_words_(context_save_fp_environment()),
       race_handle_(current_race_handle()) {
     reactor_ = make_reactor(reactor_name(with.reactor), on_completion, this);
     dispatcher_.cold = &dispatcher_cold_;
@@ -119,7 +122,7 @@ void worker::draw_tickets() noexcept {
 }
 
 void worker::dispatch() noexcept {
-    while (alive_ > 0) {
+    while (alive() > 0) {
         now_ = clock_now();
         drain_mail();
         fire_timers();
@@ -146,9 +149,7 @@ void worker::poll_reactor() noexcept {
     const bool has_mail = !mail_.empty();
     stacks_.trim_a_little();
     ++polls_;
-    reactor_->poll(has_mail            ? 0
-                   : until == never_ns ? -1
-                                       : std::max<std::int64_t>(until - now_, 0));
+    reactor_->poll(has_mail ? 0 : until == never_ns ? -1 : std::max<std::int64_t>(until - now_, 0));
     sleeping_.store(false, std::memory_order_relaxed);
     now_ = clock_now();
     drain_mail();
@@ -267,7 +268,7 @@ void worker::check_grace() noexcept {
 
 statistics worker::figures() noexcept {
     statistics all{};
-    all.fibers_alive = alive_;
+    all.fibers_alive = alive();
     all.fibers_runnable = queue_.size() + (in_fiber() ? 1 : 0);
     all.switches = switches_ + static_cast<std::uint64_t>(turn_length_ - std::max(budget_, 0));
     all.spawned = spawned_;

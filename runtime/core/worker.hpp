@@ -47,9 +47,53 @@ public:
 
     /// A control block for a fiber that will run here, not yet queued. Errors: as reserve_fiber.
     fiber_block& new_fiber(const spawn_request& request, const void* spawned_at);
-    void queue_new(fiber_block& fiber) noexcept;
-    /// Returns a block to the allocator, once no mail is under way to it.
-    void free_block(fiber_block& block) noexcept;
+
+    /// The same for a fiber of which nothing special is asked. Errors: std::bad_alloc.
+    [[gnu::always_inline]] fiber_block& new_plain_fiber(const void* spawned_at) {
+        if (alive() >= room_) [[unlikely]] {
+            make_room();
+        }
+        fiber_block& fiber = *blocks_.take();
+        cold_block& cold = *fiber.cold;
+        if (next_id_ == ids_end_) [[unlikely]] {
+            draw_ids();
+        }
+        ++spawned_;
+        fiber.home.store(this, std::memory_order_relaxed);
+        fiber.state = fiber_state::unstarted;
+        cold.id = next_id_++;
+        cold.spawned_at = spawned_at;
+        cold.stack_class = stack_class_;
+        cold.end.store(end_state::open, std::memory_order_relaxed);
+        return fiber;
+    }
+
+    void queue_new(fiber_block& fiber) noexcept {
+        if (shutting_down_) [[unlikely]] {
+            fiber.cold->stop_asked.store(true, std::memory_order_relaxed);
+            fiber.flags |= flag_stop_requested;
+        }
+        queue_.push_unstarted(fiber);
+    }
+
+    /// Returns a block to the allocator, once no mail is under way to it. What new_plain_fiber
+    /// does not set is left as it expects to find it.
+    void free_block(fiber_block& block) noexcept {
+        cold_block& cold = *block.cold;
+        if (cold.mail.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+            free_block_later(block);
+            return;
+        }
+        if (cold.stop.stop_possible()) [[unlikely]] {
+            cold.stop = std::stop_source(std::nostopstate);
+        }
+        block.outcome = 0;
+        block.flags = 0;
+        block.shields = 0;
+        cold.name[0] = '\0';
+        cold.stop_asked.store(false, std::memory_order_relaxed);
+        blocks_.give(&block);
+    }
 
     /// Asks every fiber but the running one to stop, now and as they are spawned, and starts the
     /// period of grace.
@@ -165,7 +209,7 @@ public:
 
     /// Takes back the count of a fiber that was never queued.
     void abandon(fiber_block& fiber) noexcept {
-        --alive_;
+        ++ended_;
         fiber.state = fiber_state::finished;
         free_block(fiber);
     }
@@ -213,7 +257,25 @@ private:
     }
 
     [[gnu::noinline]] std::intptr_t resume_slow(fiber_block& self, fiber_block& next) noexcept;
-    bool start(fiber_block& fiber) noexcept;
+    // Gives an unstarted fiber its stack; false if none is to be had, and the fiber has ended.
+    [[gnu::always_inline]] bool start(fiber_block& fiber) noexcept {
+        cold_block& cold = *fiber.cold;
+        cold.stack_top = stacks_[cold.stack_class].take();
+        if (switches_are_watched || cold.stack_top == nullptr || (fiber.flags & flag_own_fp) != 0)
+            [[unlikely]] {
+            if (!start_slow(fiber)) {
+                return false;
+            }
+        }
+        fiber.state = fiber_state::started;
+        context_make(fiber.context, cold.stack_top, fiber_entry, &fiber);
+        return true;
+    }
+    bool start_slow(fiber_block& fiber) noexcept;
+    void make_room();
+    void draw_ids() noexcept;
+    std::uint64_t alive() const noexcept { return spawned_ - ended_; }
+    void free_block_later(fiber_block& block) noexcept;
     void fail_start(fiber_block& fiber) noexcept;
     static void fiber_entry(void* block);
     [[noreturn]] void finish(fiber_block& self) noexcept;
@@ -258,16 +320,17 @@ private:
     std::int64_t grace_end_ = never_ns;  // once shutting down
     void (*on_detached_exception_)(fiber_id, std::exception_ptr);
     bool shutting_down_ = false;
-    std::uint64_t alive_ = 0;
+    std::size_t room_ = 0;  // fibers that the queue and the timers have room for
 
     std::int32_t turn_length_;  // what budget_ begins with; adapts to how long turns take
     std::uint64_t switches_ = 0;
     std::uint64_t spawned_ = 0;
+    std::uint64_t ended_ = 0;
     std::uint64_t polls_ = 0;
 
-    fp_environment control_words_;   // the thread's when the worker began
-    void* race_handle_ = nullptr;    // the thread sanitizer's, of the dispatcher
-    void* dead_race_handle_ = nullptr;  // of the fiber that finished last
+    fp_environment control_words_;        // the thread's when the worker began
+    void* race_handle_ = nullptr;         // the thread sanitizer's, of the dispatcher
+    void* dead_race_handle_ = nullptr;    // of the fiber that finished last
     const void* thread_stack_ = nullptr;  // for the address sanitizer
     std::size_t thread_stack_bytes_ = 0;
 };

@@ -81,8 +81,8 @@ concept fiber_function = !std::is_same_v<std::remove_cvref_t<F>, fiber_options> 
 template <class F, class... Args>
 struct spawn_result {};
 template <fiber_function F, class... Args>
-struct spawn_result<F, Args...>
-    : invoke_with_token_result<std::decay_t<F>, std::decay_t<Args>...> {};
+struct spawn_result<F, Args...> : invoke_with_token_result<std::decay_t<F>, std::decay_t<Args>...> {
+};
 
 /// The type that F(Args...) gives on a fiber; absent where F cannot be called so.
 template <class F, class... Args>
@@ -122,20 +122,19 @@ public:
     /// std::system_error(not_enough_memory) naming the limit.
     /// Threads: called inside a fiber.
     template <class F, class... Args>
-        requires detail::fiber_function<F> &&
-                 (std::is_void_v<T> ||
-                  std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
-    [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
-        : block_(detail::spawn_block<T>({}, std::forward<F>(f), std::forward<Args>(args)...)) {}
+    requires detail::fiber_function<F> &&
+        (std::is_void_v<T> || std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
+            [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
+        : block_(detail::fill_and_launch<T>(detail::reserve_plain_fiber(), std::forward<F>(f),
+                                            std::forward<Args>(args)...)) {}
 
     /// The same with a name, a stack size or another wish.
     template <class F, class... Args>
-        requires detail::fiber_function<F> &&
-                 (std::is_void_v<T> ||
-                  std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
-    [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
-        : block_(detail::spawn_block<T>(detail::to_request(with, false), std::forward<F>(f),
-                                        std::forward<Args>(args)...)) {}
+    requires detail::fiber_function<F> &&
+        (std::is_void_v<T> || std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
+            [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
+        : block_(detail::fill_and_launch<T>(detail::reserve_fiber(detail::to_request(with, false)),
+                                            std::forward<F>(f), std::forward<Args>(args)...)) {}
 
     fiber(fiber&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
 
@@ -173,33 +172,27 @@ public:
     /// As join(until), but failures of the wait and the end by heddle::cancelled are reported in
     /// `ec`: the optional is then empty. An exception of the fiber's own is rethrown, unless it is
     /// a std::system_error, whose code is reported.
-    std::optional<T> join(deadline until, std::error_code& ec)
-        requires(!std::is_void_v<T> && !std::is_reference_v<T>)
-    {
+    std::optional<T> join(deadline until, std::error_code& ec) requires(!std::is_void_v<T> &&
+                                                                        !std::is_reference_v<T>) {
         if (!join_step(until, ec)) {
             return std::nullopt;
         }
         return take();
     }
-    std::optional<T> join(std::error_code& ec)
-        requires(!std::is_void_v<T> && !std::is_reference_v<T>)
-    {
+    std::optional<T> join(std::error_code& ec) requires(!std::is_void_v<T> &&
+                                                        !std::is_reference_v<T>) {
         return join(deadline::never(), ec);
     }
 
     /// The same for a fiber without a value: whether it was joined and ended well.
-    bool join(deadline until, std::error_code& ec)
-        requires std::is_void_v<T>
-    {
+    bool join(deadline until, std::error_code& ec) requires std::is_void_v<T> {
         if (!join_step(until, ec)) {
             return false;
         }
         take();
         return true;
     }
-    bool join(std::error_code& ec)
-        requires std::is_void_v<T>
-    {
+    bool join(std::error_code& ec) requires std::is_void_v<T> {
         return join(deadline::never(), ec);
     }
 
@@ -299,22 +292,22 @@ private:
 };
 
 template <class F, class... Args>
-    requires detail::fiber_function<F>
-fiber(F, Args...) -> fiber<detail::spawn_result_t<F, Args...>>;
+requires detail::fiber_function<F> fiber(F, Args...)
+->fiber<detail::spawn_result_t<F, Args...>>;
 template <class F, class... Args>
-    requires detail::fiber_function<F>
-fiber(fiber_options, F, Args...) -> fiber<detail::spawn_result_t<F, Args...>>;
+requires detail::fiber_function<F> fiber(fiber_options, F, Args...)
+->fiber<detail::spawn_result_t<F, Args...>>;
 
 /// Spawns a fiber that runs f(args...); the same as making a fiber handle of it.
 template <class F, class... Args>
-    requires detail::fiber_function<F>
+requires detail::fiber_function<F>
 [[nodiscard, gnu::always_inline]] inline auto spawn(F&& f, Args&&... args)
     -> fiber<detail::spawn_result_t<F, Args...>> {
     return fiber<detail::spawn_result_t<F, Args...>>(std::forward<F>(f),
                                                      std::forward<Args>(args)...);
 }
 template <class F, class... Args>
-    requires detail::fiber_function<F>
+requires detail::fiber_function<F>
 [[nodiscard, gnu::always_inline]] inline auto spawn(fiber_options with, F&& f, Args&&... args)
     -> fiber<detail::spawn_result_t<F, Args...>> {
     return fiber<detail::spawn_result_t<F, Args...>>(with, std::forward<F>(f),
@@ -328,16 +321,16 @@ template <class F, class... Args>
 /// Errors and threads: as for fiber's constructor. Should no stack be had, that is such an
 /// exception too.
 template <class F, class... Args>
-    requires detail::fiber_function<F>
+requires detail::fiber_function<F>
 [[gnu::always_inline]] inline void spawn_detached(F&& f, Args&&... args) {
-    static_cast<void>(detail::spawn_block<void>(detail::to_request({}, true),
-                                                std::forward<F>(f), std::forward<Args>(args)...));
+    detail::fill_and_launch<void>(detail::reserve_fiber(detail::to_request({}, true)),
+                                  std::forward<F>(f), std::forward<Args>(args)...);
 }
 template <class F, class... Args>
-    requires detail::fiber_function<F>
+requires detail::fiber_function<F>
 [[gnu::always_inline]] inline void spawn_detached(fiber_options with, F&& f, Args&&... args) {
-    static_cast<void>(detail::spawn_block<void>(detail::to_request(with, true),
-                                                std::forward<F>(f), std::forward<Args>(args)...));
+    detail::fill_and_launch<void>(detail::reserve_fiber(detail::to_request(with, true)),
+                                  std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 }  // namespace v1
@@ -358,7 +351,9 @@ namespace this_fiber {
 
 /// Lets the other runnable fibers of this worker go first, each once. On a plain thread, yields
 /// the thread. Not a cancellation point.
-inline void yield() noexcept { detail::yield(); }
+inline void yield() noexcept {
+    detail::yield();
+}
 
 /// Waits until the given point of the steady clock, never less.
 ///
@@ -388,10 +383,14 @@ void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& ec)
 }
 
 /// The id of the running fiber; on a plain thread, that of no fiber.
-inline fiber_id get_id() noexcept { return fiber_id(detail::current_fiber_number()); }
+inline fiber_id get_id() noexcept {
+    return fiber_id(detail::current_fiber_number());
+}
 
 /// The running fiber's stop token; on a plain thread, one that can never be asked to stop.
-inline std::stop_token get_stop_token() { return detail::current_stop_token(); }
+inline std::stop_token get_stop_token() {
+    return detail::current_stop_token();
+}
 
 /// Throws heddle::cancelled if the running fiber was asked to stop; it has yielded once then.
 /// In a destructor that runs during unwinding it does nothing. Otherwise does not give way.

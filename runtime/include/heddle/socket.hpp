@@ -39,18 +39,13 @@ public:
         std::swap(ref_, taken.ref_);
         return *this;
     }
-    ~owned_socket() { close(); }
+    /// Out of line, since gcc 12 warns of the inlined one in a std::optional (its bug 80635).
+    ~owned_socket();
 
-    void close() noexcept {
-        if (ref_.fd >= 0) {
-            close_socket(std::exchange(ref_, {}));
-        }
-    }
+    void close() noexcept;
     socket_ref ref() const noexcept { return ref_; }
 
 private:
-    static void close_socket(socket_ref socket) noexcept;
-
     socket_ref ref_;
 };
 

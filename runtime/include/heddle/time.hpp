@@ -61,8 +61,7 @@ private:
     explicit constexpr deadline(std::int64_t nanoseconds) noexcept : nanoseconds_(nanoseconds) {}
 
     static std::int64_t now_ns() noexcept {
-        return std::chrono::duration_cast<std::chrono::nanoseconds>(
-                   clock::now().time_since_epoch())
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(clock::now().time_since_epoch())
             .count();
     }
 
@@ -86,8 +85,7 @@ private:
         } else {
             // A floating or finer unit. 2^63 ns is the first double out of range; a NaN compares
             // false twice and counts as no time at all.
-            const auto approximate =
-                std::chrono::duration<double, std::nano>(length).count();
+            const auto approximate = std::chrono::duration<double, std::nano>(length).count();
             if (approximate >= 9223372036854775808.0) {
                 return never_ns;
             }

@@ -76,8 +76,7 @@ T take(void* storage) {
 
 /// A result as it is stored: a reference as a pointer, anything else as itself.
 template <class T>
-using stored_result =
-    std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>;
+using stored_result = std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>;
 
 /// The stop token of the running fiber.
 std::stop_token current_stop_token();
@@ -98,8 +97,9 @@ decltype(auto) invoke_with_token(F&& f, Args&&... args) {
 template <class F, class... Args>
 struct invoke_with_token_result : std::invoke_result<F, Args...> {};
 template <class F, class... Args>
-    requires takes_stop_token<F, Args...>
-struct invoke_with_token_result<F, Args...> : std::invoke_result<F, std::stop_token, Args...> {};
+requires takes_stop_token<F, Args...>
+struct invoke_with_token_result<F, Args...> : std::invoke_result<F, std::stop_token, Args...> {
+};
 
 /// A function and its arguments, copied or moved to where the fiber will run them.
 template <class F, class... Args>
@@ -172,18 +172,20 @@ struct reserved_block {
 /// worker, naming the value and the limit; std::bad_alloc.
 [[gnu::noinline]] reserved_block reserve_fiber(const spawn_request& request);
 
+/// The same for a fiber of which nothing special is asked.
+[[gnu::noinline]] reserved_block reserve_plain_fiber();
+
 /// Gives a block back whose closure could not be stored.
 void abandon_fiber(fiber_block* block) noexcept;
 
 /// Hands a block whose closure is stored to the scheduler.
 void launch_fiber(fiber_block* block, body_function body) noexcept;
 
-/// Reserves, stores and launches.
+/// Stores the closure in a reserved block and launches it.
 template <class T, class F, class... Args>
-[[gnu::always_inline]] inline fiber_block* spawn_block(const spawn_request& request, F&& f,
-                                                       Args&&... args) {
+[[gnu::always_inline]] inline fiber_block* fill_and_launch(reserved_block reserved, F&& f,
+                                                           Args&&... args) {
     using call = closure<std::decay_t<F>, std::decay_t<Args>...>;
-    const reserved_block reserved = reserve_fiber(request);
     struct guard {
         fiber_block* block;
         ~guard() {
@@ -196,8 +198,8 @@ template <class T, class F, class... Args>
         if constexpr (sizeof...(Args) == 0) {
             return {std::forward<F>(f)};
         } else {
-            return {std::forward<F>(f), std::tuple<std::decay_t<Args>...>(
-                                            std::forward<Args>(args)...)};
+            return {std::forward<F>(f),
+                    std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
         }
     });
     unlaunched.block = nullptr;
