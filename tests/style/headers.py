@@ -1,4 +1,6 @@
-"""Every header compiles alone; the public ones without a warning, whatever users switch on."""
+"""Every header compiles alone; the public ones whatever warnings a user switches on, and also with
+exceptions and run-time type information switched off.
+"""
 
 import os
 import subprocess
@@ -12,15 +14,16 @@ PUBLIC = INCLUDE + "heddle/"
 
 BASIC = ("-fsyntax-only", "-std=c++20", "-Wall", "-Wextra", "-Werror", "-x", "c++", "-")
 STRICT = ("-Wpedantic", "-Wshadow", "-Wconversion") + BASIC
+BARE = ("-fno-exceptions", "-fno-rtti") + STRICT
 
 
 def find(tree):
     """Compiles each header as the only line of a program and reports the first error of each."""
-    compilers = ("g++", building.find_compiler(building.CLANG))
+    public = (("g++", *STRICT), ("g++", *BARE), (building.find_compiler(building.CLANG), *STRICT))
     jobs = []
     for path in tree.each(".hpp", ".h"):
         if path.startswith(PUBLIC):
-            jobs += [(path, path[len(INCLUDE):], (compiler, *STRICT)) for compiler in compilers]
+            jobs += [(path, path[len(INCLUDE):], command) for command in public]
         elif path.startswith(("runtime/", "tests/support/")) or path == "arch/context.h":
             jobs.append((path, path, ("g++", "-I", tree.root, *BASIC)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -45,5 +48,6 @@ CHECK = Check("headers compile alone", find, (
     Plant(PUBLIC + "planted.hpp", "#pragma once\nstd::vector<int> f();\n"),
     Plant(PUBLIC + "planted.hpp", "#pragma once\ninline int f(long x) { return x; }\n"),
     Plant(PUBLIC + "planted.hpp", "inline int f(int x) { { int x = 1; ++x; } return x; }\n"),
+    Plant(PUBLIC + "planted.hpp", "#pragma once\ninline void f() { throw 1; }\n"),
     Plant("runtime/base/planted.hpp", "#pragma once\nstd::size_t f();\n"),
 ))

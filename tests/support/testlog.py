@@ -66,7 +66,10 @@ class Writer:
         self.failed = 0
 
     def check(self, name, function):
-        """Calls `function`, which returns the problems that it found as a list of lines."""
+        """Calls `function`, which returns the problems that it found as a list of lines.
+
+        Returns whether there were none.
+        """
         self._write("begin", name)
         started = time.monotonic()
         problems = function()
@@ -78,6 +81,7 @@ class Writer:
         self.cases += 1
         self.failed += bool(problems)
         self._write("end", outcome, f"{seconds:.3f}")
+        return not problems
 
     def finish(self):
         """Closes the log and returns the exit status of the program."""
