@@ -35,8 +35,9 @@ extern "C" {
 /// The result is the `value` given by whoever switches back, so that a resumed wait learns its
 /// outcome in the return register. Made to be tail-called: it reads nothing of its caller's frame.
 /// They are two different contexts, and both belong to the calling thread. A context is resumed
-/// once for each suspension.
-/// `*from` may be a scratch context that nobody resumes: that is how a flow leaves for good.
+/// once for each suspension. `*from` may be a scratch context that nobody resumes: that is how a
+/// flow leaves for good. (Then it is no local variable under AddressSanitizer, which frees the
+/// locals of a flow as soon as its last switch is announced.)
 std::intptr_t heddle_switch(heddle_context* from, const heddle_context* to,
                             std::intptr_t value) noexcept;
 }

@@ -45,9 +45,8 @@
 // intptr_t heddle_switch(heddle_context* from (rdi), const heddle_context* to (rsi), value (rdx))
 HEDDLE_FUNCTION(heddle_switch)
     endbr64
-    // Where to go is loaded before anything is stored: two contexts that switch to and fro take
-    // 2.1 ns a switch this way, and 4.0 with the stack pointer loaded behind the stores (Zen 4,
-    // g++ 12, two call sites, median of 31 runs of a million).
+    // Where to go is loaded before anything is stored: behind the stores the load of the stack
+    // pointer is what everything waits for (bench/switch.cpp, Zen 4, g++ 12: 4.2 ns, so 2.7).
     movq    HEDDLE_CONTEXT_PC(%rsi), %r8
     movq    HEDDLE_CONTEXT_SP(%rsi), %r9
     movq    (%rsp), %rcx
