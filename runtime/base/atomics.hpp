@@ -11,7 +11,7 @@
 
 #include <atomic>
 
-#if defined(__GLIBC__) || __has_include(<sys/single_threaded.h>)
+#if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #define HEDDLE_KNOWS_SINGLE_THREADED 1
 #endif

@@ -35,8 +35,9 @@
 
 namespace heddle::detail {
 
-/// Whether every switch has to be announced, so that the short way round is closed.
-#if defined(HEDDLE_ASAN) || defined(HEDDLE_TSAN)
+/// Whether every switch has to be announced or checked, so that the short way round is closed.
+/// HEDDLE_CHECKED is the build's word for a debug build.
+#if defined(HEDDLE_ASAN) || defined(HEDDLE_TSAN) || defined(HEDDLE_CHECKED)
 constexpr bool switches_are_watched = true;
 #else
 constexpr bool switches_are_watched = false;

@@ -108,8 +108,7 @@ int accept4(int fd, sockaddr* address, socklen_t* length) noexcept {
 }
 
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
-    return static_cast<int>(
-        checked(call::bind, fd, [&] { return ::bind(fd, address, length); }));
+    return static_cast<int>(checked(call::bind, fd, [&] { return ::bind(fd, address, length); }));
 }
 
 int close(int fd) noexcept {
@@ -145,7 +144,8 @@ int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeou
             return ::syscall(SYS_epoll_pwait2, epoll, events, capacity, &timeout, nullptr,
                              static_cast<std::size_t>(_NSIG / CHAR_BIT));
         });
-        if (result != -ENOSYS) {
+        // Absent, or unknown to a sandbox (some answer EPERM, which the call itself never does).
+        if (result != -ENOSYS && result != -EPERM) {
             return result;
         }
 #endif
@@ -154,13 +154,21 @@ int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeou
     const std::int64_t rounded_up = timeout_ns / ns_per_ms + (timeout_ns % ns_per_ms > 0 ? 1 : 0);
     const int timeout_ms =
         timeout_ns < 0 ? -1 : static_cast<int>(std::min<std::int64_t>(rounded_up, INT_MAX));
-    return waited(call::epoll_pwait2, epoll,
+    return waited(call::epoll_wait, epoll,
                   [&] { return ::epoll_wait(epoll, events, capacity, timeout_ms); });
 }
 
 int eventfd() noexcept {
     return static_cast<int>(
         checked(call::eventfd, -1, [&] { return ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }));
+}
+
+void signal_eventfd(int fd) noexcept {
+    const int saved = errno;
+    const std::uint64_t one = 1;
+    // EAGAIN says that the counter is full: it is readable already.
+    checked(call::write, fd, [&] { return ::write(fd, &one, sizeof one); });
+    errno = saved;
 }
 
 int get_flags(int fd) noexcept {
@@ -188,9 +196,8 @@ int getsockopt(int fd, int level, int name, int& value) noexcept {
 }
 
 int setsockopt(int fd, int level, int name, int value) noexcept {
-    return static_cast<int>(checked(call::setsockopt, fd, [&] {
-        return ::setsockopt(fd, level, name, &value, sizeof value);
-    }));
+    return static_cast<int>(checked(
+        call::setsockopt, fd, [&] { return ::setsockopt(fd, level, name, &value, sizeof value); }));
 }
 
 int listen(int fd, int backlog) noexcept {
@@ -204,8 +211,8 @@ int pipe(int (&ends)[2], int flags) noexcept {
 int poll(pollfd* descriptors, std::size_t count, std::int64_t timeout_ns) noexcept {
     const timespec timeout = to_timespec(std::max<std::int64_t>(timeout_ns, 0));
     return waited(call::ppoll, -1, [&] {
-        return ::ppoll(descriptors, static_cast<nfds_t>(count),
-                       timeout_ns < 0 ? nullptr : &timeout, nullptr);
+        return ::ppoll(descriptors, static_cast<nfds_t>(count), timeout_ns < 0 ? nullptr : &timeout,
+                       nullptr);
     });
 }
 
@@ -246,9 +253,8 @@ std::int64_t write(int fd, const void* buffer, std::size_t length) noexcept {
     sigpending(&pending);
     const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
     pthread_sigmask(SIG_BLOCK, &pipe_signal, &old_mask);
-    const std::int64_t result =
-        transferred(call::write, fd, length,
-                    [&](std::size_t allowed) { return ::write(fd, buffer, allowed); });
+    const std::int64_t result = transferred(
+        call::write, fd, length, [&](std::size_t allowed) { return ::write(fd, buffer, allowed); });
     if (result == -EPIPE && !was_pending) {
         const timespec at_once{};
         while (sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {

@@ -19,9 +19,34 @@ namespace heddle::detail::sys {
 
 /// Names the calls for whoever stands in the door.
 enum class call : std::uint8_t {
-    accept4, bind, close, connect, epoll_create1, epoll_ctl, epoll_pwait2, eventfd, fcntl, futex,
-    getpeername, getsockname, getsockopt, listen, madvise, mmap, mprotect, munmap, pipe2, ppoll,
-    read, recv, send, setsockopt, shutdown, socket, write,
+    accept4,
+    bind,
+    close,
+    connect,
+    epoll_create1,
+    epoll_ctl,
+    epoll_pwait2,
+    epoll_wait,
+    eventfd,
+    fcntl,
+    futex,
+    getpeername,
+    getsockname,
+    getsockopt,
+    listen,
+    madvise,
+    mmap,
+    mprotect,
+    munmap,
+    pipe2,
+    ppoll,
+    read,
+    recv,
+    send,
+    setsockopt,
+    shutdown,
+    socket,
+    write,
 };
 
 /// Asked before each call when set. Returns 0 to let it through, a negative error number to fail
@@ -29,7 +54,8 @@ enum class call : std::uint8_t {
 /// -EINTR shows that the call is then repeated. Set while no other thread is in heddle.
 extern std::int64_t (*intercept)(call which, int fd);
 
-int accept4(int fd, sockaddr* address, socklen_t* length) noexcept;  ///< non-blocking, close-on-exec
+/// The new descriptor is non-blocking and close-on-exec.
+int accept4(int fd, sockaddr* address, socklen_t* length) noexcept;
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept;
 int close(int fd) noexcept;
 int connect(int fd, const sockaddr* address, socklen_t length) noexcept;
@@ -39,6 +65,8 @@ int epoll_ctl(int epoll, int operation, int fd, epoll_event event) noexcept;
 /// epoll_pwait2 (Linux 5.11), else rounded up to the millisecond. 0 also when a signal came.
 int epoll_wait(int epoll, epoll_event* events, int capacity, std::int64_t timeout_ns) noexcept;
 int eventfd() noexcept;  ///< non-blocking, close-on-exec
+/// Makes an eventfd readable. Async-signal-safe: leaves errno as it was.
+void signal_eventfd(int fd) noexcept;
 int get_flags(int fd) noexcept;
 int set_flags(int fd, int flags) noexcept;
 int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept;

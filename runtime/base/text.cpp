@@ -1,19 +1,17 @@
 #include "runtime/base/text.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/system.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 namespace heddle::detail {
 
 text_line& text_line::operator<<(std::string_view text) noexcept {
-    const std::size_t taken = std::min(text.size(), capacity - size_);
-    std::memcpy(buffer_ + size_, text.data(), taken);
-    size_ += taken;
+    size_ += text.copy(buffer_ + size_, capacity - size_);
     return *this;
 }
 
@@ -39,8 +37,8 @@ text_line& text_line::address(const void* pointer) noexcept {
 }
 
 text_line& text_line::seconds(std::int64_t nanoseconds) noexcept {
-    const auto milliseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0)) /
-                              1'000'000;
+    const auto milliseconds =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(nanoseconds, 0)) / 1'000'000;
     const std::uint64_t fraction = milliseconds % 1000;
     const std::string_view zeros = fraction < 10 ? "00" : fraction < 100 ? "0" : "";
     return *this << milliseconds / 1000 << "." << zeros << fraction << " s";
@@ -50,7 +48,7 @@ void text_line::write_to(int fd) noexcept {
     buffer_[size_] = '\n';
     std::string_view rest(buffer_, size_ + 1);
     while (!rest.empty()) {
-        const ssize_t written = ::write(fd, rest.data(), rest.size());
+        const std::int64_t written = sys::write(fd, rest.data(), rest.size());
         if (written <= 0) {
             break;
         }

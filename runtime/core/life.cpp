@@ -31,7 +31,7 @@ fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned
         fiber.flags |= flag_detached;
         fiber.cold->end.store(end_state::detached, std::memory_order_relaxed);
     }
-    if (request.own_fp_environment) {
+    if (request.own_fp_environment && !switch_keeps_control_words) {
         fiber.flags |= flag_own_fp | flag_slow_switch;
     }
     fiber.cold->stack_class = stack_class;
@@ -75,6 +75,13 @@ bool worker::start_slow(fiber_block& fiber) noexcept {
     if (fiber.cold->stack_top == nullptr) {
         fail_start(fiber);
         return false;
+    }
+    if constexpr (switch_keeps_control_words) {
+        // A fresh context begins with the words of the moment, which may be another fiber's own.
+        const fp_environment words = context_save_fp_environment();
+        context_restore_fp_environment(control_words_);
+        context_make(fiber.context, fiber.cold->stack_top, fiber_entry, &fiber);
+        context_restore_fp_environment(words);
     }
     if constexpr (switches_are_watched) {
         const stack_class& stacks = stacks_[fiber.cold->stack_class];
@@ -275,7 +282,7 @@ std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept
         context_restore_fp_environment(control_words_);
     }
 #ifdef HEDDLE_CHECKED
-    HEDDLE_ASSERT((self.flags & flag_own_fp) != 0 ||
+    HEDDLE_ASSERT(switch_keeps_control_words || (self.flags & flag_own_fp) != 0 ||
                       context_save_fp_environment() == control_words_,
                   "a fiber changed the floating-point control words and gave way, but was not "
                   "spawned with fiber_options::own_fp_environment");

@@ -28,6 +28,16 @@ namespace heddle::detail {
 /// Nanoseconds on the steady clock.
 std::int64_t clock_now() noexcept;
 
+/// Whether heddle_switch itself keeps the floating-point control words of every fiber.
+/// Boost.Context does on these CPUs, asked or not.
+#if defined(HEDDLE_FP_PRESERVED) ||                                                                \
+    (defined(HEDDLE_CONTEXT_BOOST) &&                                                              \
+     (defined(__x86_64__) || defined(__i386__) || defined(__s390x__)))
+constexpr bool switch_keeps_control_words = true;
+#else
+constexpr bool switch_keeps_control_words = false;
+#endif
+
 /// The deadline that does not come, as deadline::nanoseconds() gives it.
 constexpr std::int64_t never_ns = INT64_MAX;
 

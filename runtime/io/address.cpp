@@ -76,6 +76,20 @@ Sockaddr view(const address& from) noexcept {
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string result;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f) {
+            result += c;
+        } else {
+            result += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+        }
+    }
+    return result;
+}
+
 const sockaddr* address_access::get(const address& from) noexcept {
     return reinterpret_cast<const sockaddr*>(from.bytes_.data());
 }
@@ -216,8 +230,8 @@ void report(const char* wrong, std::error_code& ec) noexcept {
 }
 
 [[noreturn]] void throw_malformed(std::string_view text, const char* kind, const char* wrong) {
-    throw std::invalid_argument("heddle: \"" + std::string(text) + "\" is not " + kind + ": " +
-                                wrong);
+    throw std::invalid_argument("heddle: \"" + detail::printable(text) + "\" is not " + kind +
+                                ": " + wrong);
 }
 
 }  // namespace

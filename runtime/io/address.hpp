@@ -5,6 +5,10 @@
 
 #include <sys/socket.h>
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 namespace heddle::detail {
 
 /// The door from the rest of io/ to the private parts of an address.
@@ -30,5 +34,9 @@ private:
                                   address& into) noexcept;
     static const char* parse_unix(std::string_view path, address& into) noexcept;
 };
+
+/// The text as messages show it: a NUL would end them, and other control characters would do what
+/// they like in a log.
+std::string printable(std::string_view text);
 
 }  // namespace heddle::detail

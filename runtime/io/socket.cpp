@@ -10,8 +10,14 @@ namespace heddle::detail {
 
 owned_socket::owned_socket(int fd) noexcept : ref_{fd, next_descriptor_id()} {}
 
-void owned_socket::close_socket(socket_ref socket) noexcept {
-    close_descriptor(to_handle(socket));
+owned_socket::~owned_socket() {
+    close();
+}
+
+void owned_socket::close() noexcept {
+    if (ref_.fd >= 0) {
+        close_descriptor(to_handle(std::exchange(ref_, {})));
+    }
 }
 
 int make_tcp_socket(const address& like, owned_socket& into) noexcept {

@@ -139,7 +139,7 @@ tcp_stream tcp_stream::connect(std::string_view host, std::uint16_t port, deadli
     const io_result result =
         detail::connect_by_name(host, port, until.nanoseconds(), stream.socket_);
     if (result < 0) {
-        std::string object = std::string(host) + ':' + std::to_string(port);
+        std::string object = detail::printable(host) + ':' + std::to_string(port);
         if (result == -ENOTSUP) {
             object += " (no IP address, and this version looks up no names but localhost)";
         }

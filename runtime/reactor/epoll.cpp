@@ -20,14 +20,17 @@ static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
 class epoll_reactor final : public readiness_reactor {
 public:
     epoll_reactor(completion complete, void* context)
-        : readiness_reactor(complete, context), epoll_(sys::epoll_create()),
+        : readiness_reactor(complete, context),
+          epoll_(sys::epoll_create()),
           wake_(sys::eventfd()) {
         if (!epoll_ || !wake_) {
             throw std::system_error(-(epoll_ ? wake_ : epoll_).get(), std::system_category(),
                                     "heddle: descriptors for the epoll reactor");
         }
-        const int error = sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(),
-                                         {.events = EPOLLIN, .data = {.u64 = wake_data}});
+        // Edge-triggered, each interrupt() is reported once, and nobody has to read the counter.
+        const int error =
+            sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(),
+                           {.events = EPOLLIN | EPOLLET, .data = {.u64 = data_of(-1, 0)}});
         if (error < 0) {
             throw std::system_error(-error, std::system_category(), "heddle: epoll_ctl");
         }
@@ -35,29 +38,15 @@ public:
 
     const char* name() const noexcept override { return "epoll"; }
 
-    void interrupt() noexcept override {
-        const std::uint64_t one = 1;
-        sys::write(wake_.get(), &one, sizeof one);
-    }
+    void interrupt() noexcept override { sys::signal_eventfd(wake_.get()); }
 
     void poll(std::int64_t timeout_ns) noexcept override {
         epoll_event events[poll_batch];
         const int count = sys::epoll_wait(epoll_.get(), events, poll_batch, timeout_ns);
         for (int i = 0; i < count; ++i) {
             const std::uint64_t data = events[i].data.u64;
-            if (data == wake_data) {
-                std::uint64_t wakes = 0;
-                sys::read(wake_.get(), &wakes, sizeof wakes);
-                continue;
-            }
-            const int fd = static_cast<int>(data & 0xffffffff);
-            if (!report(fd, static_cast<std::uint32_t>(data >> 32), events[i].events)) {
-                continue;
-            }
-            descriptor_record& record = *find(fd);
-            if (!record.attached) {
-                watch(fd, record);
-            }
+            report(static_cast<int>(data & 0xffffffff), static_cast<std::uint32_t>(data >> 32),
+                   events[i].events);
         }
     }
 
@@ -76,7 +65,7 @@ protected:
     }
 
     int watch(int fd, descriptor_record& record) noexcept override {
-        if (record.attached) {
+        if (record.attached == attachment::registered) {
             return 0;
         }
         const readiness events = wanted(record);
@@ -88,21 +77,28 @@ protected:
     }
 
 private:
-    static constexpr std::uint64_t wake_data = ~std::uint64_t{0};
+    // What an event carries: the number, and which of its registrations. No report is taken for
+    // the number -1.
+    static std::uint64_t data_of(int fd, std::uint32_t registration) noexcept {
+        return std::uint64_t{registration} << 32 | static_cast<std::uint32_t>(fd);
+    }
+
+    int control(int operation, int fd, const descriptor_record& record,
+                std::uint32_t events) noexcept {
+        return sys::epoll_ctl(
+            epoll_.get(), operation, fd,
+            {.events = events, .data = {.u64 = data_of(fd, record.registration)}});
+    }
 
     // Registers or changes. `place` says what we believe to be registered, but the owner of a raw
     // descriptor may have closed it, and the number may be another descriptor by now.
     int set(int fd, descriptor_record& record, std::uint32_t events) noexcept {
-        const epoll_event event = {
-            .events = events,
-            .data = {.u64 = std::uint64_t{record.registration} << 32 |
-                            static_cast<std::uint32_t>(fd)}};
-        const bool believed = record.place >= 0;
-        int result =
-            sys::epoll_ctl(epoll_.get(), believed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, event);
-        if (result == -ENOENT || result == -EEXIST) {
-            result =
-                sys::epoll_ctl(epoll_.get(), believed ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, event);
+        int result = control(record.place >= 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, record, events);
+        if (result == -ENOENT) {
+            ++record.registration;  // the old one lives on if the descriptor has a duplicate
+            result = control(EPOLL_CTL_ADD, fd, record, events);
+        } else if (result == -EEXIST) {
+            result = control(EPOLL_CTL_MOD, fd, record, events);
         }
         record.place = result < 0 ? -1 : 0;
         return result;

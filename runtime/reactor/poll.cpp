@@ -17,7 +17,8 @@ namespace {
 class poll_reactor final : public readiness_reactor {
 public:
     poll_reactor(completion complete, void* context)
-        : readiness_reactor(complete, context), wake_(sys::eventfd()) {
+        : readiness_reactor(complete, context),
+          wake_(sys::eventfd()) {
         if (!wake_) {
             throw std::system_error(-wake_.get(), std::system_category(),
                                     "heddle: eventfd for the poll reactor");
@@ -27,10 +28,7 @@ public:
 
     const char* name() const noexcept override { return "poll"; }
 
-    void interrupt() noexcept override {
-        const std::uint64_t one = 1;
-        sys::write(wake_.get(), &one, sizeof one);
-    }
+    void interrupt() noexcept override { sys::signal_eventfd(wake_.get()); }
 
     void poll(std::int64_t timeout_ns) noexcept override {
         int left = sys::poll(descriptors_.data(), descriptors_.size(), timeout_ns);
@@ -61,9 +59,7 @@ public:
             }
         }
         for (int i = 0; i < size; ++i) {
-            if (report(batch[i].fd, batch[i].registration, batch[i].what)) {
-                watch(batch[i].fd, *find(batch[i].fd));
-            }
+            report(batch[i].fd, batch[i].registration, batch[i].what);
         }
     }
 

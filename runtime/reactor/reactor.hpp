@@ -22,16 +22,22 @@
 // happen soon: the completion may come from inside cancel(), or from a later poll(), and what was
 // transferred meanwhile wins over the cancel. detach() is a cancel of everything on a descriptor,
 // after which nothing of that descriptor completes any more and its number may be closed.
+// complete_() is called from poll(), cancel() and detach(), and for the operations of others from
+// submit(); it must not call the reactor in turn. A reactor dies when nothing is pending.
 //
-// Descriptors come in two kinds. Those of heddle's own types are attached: a descriptor_handle
-// names them by number and by an id that is never used again, so that a number which the system
-// hands out anew is not taken for the old descriptor. A back-end may keep a registration for as
-// long as they are attached. A raw descriptor (id 0) belongs to somebody who may close it at any
-// time without telling: whatever a back-end registers for it is gone once the operations on it
-// have ended. Raw descriptors may be blocking; transfers on them are then tried only after a
-// readiness report, and a write is cut to what a pipe takes without blocking.
+// Descriptors come in two kinds. Those of heddle's own types are attached, and non-blocking: a
+// descriptor_handle names them by number and by an id, so that a number which the system hands out
+// anew is not taken for the old descriptor. Ids grow, and one that has been detached is over: an
+// operation that still names it, or one older than the number's youngest, ends with -EBADF. A
+// back-end may keep a registration for as long as they are attached. A raw descriptor (id 0)
+// belongs to somebody who may close it at any time without telling: whatever a back-end registers
+// for it is gone once the operations on it have ended. (Those that are pending when it is closed
+// may never hear of it.) Raw descriptors may be blocking, except for connect; transfers on them
+// are then tried only after a readiness report, and a write is cut to what a pipe takes without
+// blocking.
 //
-// Operations in one direction of one descriptor complete in the order of their submission.
+// Operations in one direction of one descriptor complete in the order of their submission, but for
+// those that are cancelled.
 //
 // Fairness: poll() completes at most poll_batch events before it returns, so that a storm of them
 // does not keep runnable fibers waiting; the worker calls poll() at bounded intervals, so that
@@ -42,6 +48,7 @@
 // accept edge then wakes every acceptor, and a completion back-end needs another path).
 #pragma once
 
+#include "runtime/base/assert.hpp"
 #include "runtime/base/list.hpp"
 
 #include <sys/socket.h>
@@ -54,7 +61,8 @@ namespace heddle::detail {
 
 struct fiber_block;
 
-/// An attached descriptor, or a raw one where `id` is zero.
+/// An attached descriptor, or a raw one where `id` is zero. Of two attached descriptors with the
+/// same number the younger has the greater id.
 struct descriptor_handle {
     int fd = -1;
     std::uint64_t id = 0;
@@ -114,24 +122,27 @@ public:
     /// `complete` is called with `context` for every pending operation that ends.
     using completion = void (*)(void* context, operation& ended);
 
-    reactor(completion complete, void* context) noexcept
-        : complete_(complete), context_(context) {}
+    reactor(completion complete, void* context) noexcept : complete_(complete), context_(context) {}
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
-    virtual ~reactor() = default;
+    virtual ~reactor() {
+        HEDDLE_ASSERT(pending_ == 0, "a reactor dies that owns operations", "pending", pending_);
+    }
 
     /// "poll", "epoll": as in HEDDLE_REACTOR.
     virtual const char* name() const noexcept = 0;
 
     /// Starts an operation. True: it has ended, complete_() is not called for it. False: it is
-    /// pending. With `may_wait` false it is tried and never left pending; -EAGAIN then says that
-    /// it would have to wait. An attached descriptor is registered at its first operation.
+    /// pending. With `may_wait` false it is never left pending: it is tried unless others wait
+    /// before it, and -EAGAIN says that it would have to wait. An attached descriptor becomes known
+    /// by its first operation.
     virtual bool submit(operation& what, bool may_wait) noexcept = 0;
 
     /// Asks for the end of an operation. Does nothing if it is not pending.
     virtual void cancel(operation& what) noexcept = 0;
 
-    /// Ends everything on an attached descriptor, and forgets it. Must precede its close.
+    /// Ends everything on the number of an attached descriptor, raw operations too, and forgets it.
+    /// Must precede its close. Does nothing for an id that is over.
     virtual void detach(descriptor_handle handle) noexcept = 0;
 
     /// Completes what has happened; waits for it at most `timeout_ns`, negative for ever, if

@@ -2,11 +2,7 @@
 
 #include "runtime/base/system.hpp"
 
-#include <fcntl.h>
-
-#include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <new>
 
 namespace heddle::detail {
@@ -20,102 +16,40 @@ constexpr readiness doubtful = POLLRDHUP | POLLHUP | POLLERR | POLLPRI;
 constexpr readiness wakes_readers = POLLIN | POLLRDHUP | POLLHUP | POLLERR | POLLPRI;
 constexpr readiness wakes_writers = POLLOUT | POLLHUP | POLLERR;
 
-// Asks the system now, without waiting.
-std::int64_t check_readiness(int fd, bool reading) noexcept {
-    const auto events = static_cast<short>(reading ? POLLIN : POLLOUT);
-    pollfd question{.fd = fd, .events = events, .revents = 0};
-    const int count = sys::poll(&question, 1, 0);
-    if (count < 0) {
-        return count;
-    }
-    if ((question.revents & POLLNVAL) != 0) {
-        return -EBADF;
-    }
-    return question.revents != 0 ? 0 : -EAGAIN;
-}
-
-// A raw descriptor may be in blocking mode. Sockets can be asked not to block call by call. For
-// the rest a blocking one is read only when ready, and written in pieces that a ready pipe takes
-// without blocking (pipe(7): at least PIPE_BUF bytes).
-std::int64_t transfer_raw(const operation& what) noexcept {
-    const int fd = what.handle.fd;
-    const bool reading = what.kind == operation_kind::read;
-    const std::int64_t as_socket = reading
-                                       ? sys::recv(fd, what.buffer, what.length, MSG_DONTWAIT)
-                                       : sys::send(fd, what.buffer, what.length, MSG_DONTWAIT);
-    if (as_socket != -ENOTSOCK) {
-        return as_socket;
-    }
-    const int flags = sys::get_flags(fd);
-    if (flags < 0) {
-        return flags;
-    }
-    std::size_t length = what.length;
-    if ((flags & O_NONBLOCK) == 0) {
-        const std::int64_t ready = check_readiness(fd, reading);
-        if (ready < 0) {
-            return ready;
-        }
-        length = std::min<std::size_t>(length, reading ? length : PIPE_BUF);
-    }
-    return reading ? sys::read(fd, what.buffer, length) : sys::write(fd, what.buffer, length);
-}
-
-std::int64_t try_connect(operation& what) noexcept {
-    if (!what.connecting) {
-        const int result =
-            sys::connect(what.handle.fd, what.address, static_cast<socklen_t>(what.length));
-        if (result != -EINPROGRESS) {
-            return result;
-        }
-        what.connecting = true;
-        return -EAGAIN;
-    }
-    const std::int64_t ready = check_readiness(what.handle.fd, false);
-    if (ready < 0) {
-        return ready;
-    }
-    int error = 0;
-    const int result = sys::getsockopt(what.handle.fd, SOL_SOCKET, SO_ERROR, error);
-    return result < 0 ? result : -error;
-}
-
-std::int64_t try_once(operation& what) noexcept {
-    const int fd = what.handle.fd;
-    switch (what.kind) {
-    case operation_kind::wait_readable:
-    case operation_kind::wait_writable:
-        return check_readiness(fd, reads(what.kind));
-    case operation_kind::accept:
-        return sys::accept4(fd, nullptr, nullptr);
-    case operation_kind::connect:
-        return try_connect(what);
-    case operation_kind::receive:
-        return sys::recv(fd, what.buffer, what.length, MSG_DONTWAIT);
-    case operation_kind::send:
-        return sys::send(fd, what.buffer, what.length, MSG_DONTWAIT);
-    case operation_kind::read:
-    case operation_kind::write:
-        return transfer_raw(what);
-    }
-    return -EINVAL;
+bool is_wait(operation_kind kind) noexcept {
+    return kind == operation_kind::wait_readable || kind == operation_kind::wait_writable;
 }
 
 }  // namespace
 
 descriptor_record* readiness_reactor::find(int fd) noexcept {
     const auto index = static_cast<std::size_t>(fd) / page_records;
-    if (index >= pages_.size() || pages_[index] == nullptr) {
-        try {
-            if (index >= pages_.size()) {
-                pages_.resize(index + 1);
-            }
-            pages_[index] = std::make_unique<page>();
-        } catch (const std::bad_alloc&) {
-            return nullptr;
-        }
+    if (fd < 0 || index >= pages_.size() || pages_[index] == nullptr) {
+        return nullptr;
     }
     return &(*pages_[index])[static_cast<std::size_t>(fd) % page_records];
+}
+
+int readiness_reactor::find_or_make(int fd, descriptor_record*& record) noexcept {
+    record = find(fd);
+    if (record != nullptr) {
+        return 0;
+    }
+    // No memory for numbers that nobody has: the table is as long as the greatest of them.
+    if (const int flags = sys::get_flags(fd); flags < 0) {
+        return flags;
+    }
+    const auto index = static_cast<std::size_t>(fd) / page_records;
+    try {
+        if (index >= pages_.size()) {
+            pages_.resize(index + 1);
+        }
+        pages_[index] = std::make_unique<page>();
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+    }
+    record = find(fd);
+    return 0;
 }
 
 readiness readiness_reactor::wanted(descriptor_record& record) noexcept {
@@ -123,11 +57,80 @@ readiness readiness_reactor::wanted(descriptor_record& record) noexcept {
            (record.writers.empty() ? 0U : readiness{POLLOUT});
 }
 
-std::int64_t readiness_reactor::attempt(operation& what, descriptor_record& record) noexcept {
-    const std::int64_t result = try_once(what);
+bool readiness_reactor::submit(operation& what, bool may_wait) noexcept {
+    descriptor_record* record = nullptr;
+    int error = find_or_make(what.handle.fd, record);
+    if (error == 0) {
+        error = recognise(what, *record);
+    }
+    if (error != 0) {
+        what.result = error;
+        return true;
+    }
     const bool reading = reads(what.kind);
+    // An attached descriptor is not asked again before something can have changed. A raw wait is
+    // left to the first report, because its caller has just seen EAGAIN as a rule.
+    const bool promising =
+        record->attached != attachment::none ? record->may(reading) : !is_wait(what.kind);
+    if ((promising || !may_wait) && record->queue(reading).empty()) {
+        what.result = attempt(what, *record);
+        if (what.result != -EAGAIN) {
+            return true;
+        }
+    }
+    if (!may_wait) {
+        what.result = -EAGAIN;
+        return true;
+    }
+    return !enqueue(what, *record);
+}
+
+// Decides whether the handle's id is one to work with: 0 or -EBADF. Makes a new one known.
+int readiness_reactor::recognise(const operation& what, descriptor_record& record) noexcept {
+    const std::uint64_t id = what.handle.id;
+    if (id == 0 || (id == record.id && record.attached != attachment::none)) {
+        return 0;
+    }
+    if (id <= record.id) {
+        return -EBADF;
+    }
+    // Whoever had the number before has closed it, heard or unheard.
+    end_attachment(what.handle.fd, record);
+    record.id = id;
+    record.attached = attachment::known;
+    record.short_receive_drains = what.traits.short_receive_drains;
+    return 0;
+}
+
+// Has an operation wait its turn; false, with the result set, if it has ended instead.
+bool readiness_reactor::enqueue(operation& what, descriptor_record& record) noexcept {
+    const int fd = what.handle.fd;
+    record.queue(reads(what.kind)).push_back(what);
+    own(what);
+    int error = 0;
+    if (what.handle.id != 0 && record.attached == attachment::known) {
+        error = attach(fd, record);
+        record.attached = error == 0 ? attachment::registered : attachment::known;
+    }
+    if (error == 0) {
+        error = watch(fd, record);
+    }
+    if (error == 0) {
+        return true;
+    }
+    intrusive_list<operation>::remove(what);
+    disown(what);
+    // epoll_ctl(2): EPERM is for what cannot be waited for, such as a regular file. poll(2) calls
+    // these always ready.
+    what.result = error != -EPERM ? error : is_wait(what.kind) ? 0 : try_operation(what);
+    refused(record, error);
+    return false;
+}
+
+std::int64_t readiness_reactor::attempt(operation& what, descriptor_record& record) noexcept {
+    const std::int64_t result = try_operation(what);
     if (result == -EAGAIN) {
-        record.may(reading) = false;
+        record.may(reads(what.kind)) = false;
     } else if (what.kind == operation_kind::receive && result > 0 &&
                static_cast<std::size_t>(result) < what.length && record.short_receive_drains) {
         record.may_read = false;
@@ -135,88 +138,34 @@ std::int64_t readiness_reactor::attempt(operation& what, descriptor_record& reco
     return result;
 }
 
-bool readiness_reactor::submit(operation& what, bool may_wait) noexcept {
-    const int fd = what.handle.fd;
-    if (fd < 0) {
-        what.result = -EBADF;
-        return true;
-    }
-    descriptor_record* const record = find(fd);
-    if (record == nullptr) {
-        what.result = -ENOMEM;
-        return true;
-    }
-    const bool reading = reads(what.kind);
-    if (what.handle.id != 0 && what.handle.id < record->id) {
-        what.result = -EBADF;  // ids grow: the number belongs to a younger descriptor
-        return true;
-    }
-    if (what.handle.id != record->id && what.handle.id != 0) {
-        // First use here. Whoever had the number before has closed it, heard or unheard.
-        fail_all(*record, -ECANCELED);
-        forget(fd, *record);
-        record->id = what.handle.id;
-        record->short_receive_drains = what.traits.short_receive_drains;
-        record->may_read = record->may_write = true;
-        record->attached = false;
-    }
-    auto& queue = record->queue(reading);
-    const bool owned = record->id != 0 && record->attached;
-    const bool is_wait = what.kind == operation_kind::wait_readable ||
-                         what.kind == operation_kind::wait_writable;
-    // A raw wait is not tried: its caller has just seen EAGAIN as a rule. Everything else is,
-    // unless others are before it or nothing can have changed since the last attempt.
-    const bool worth_trying = owned || what.handle.id != 0 ? record->may(reading) : !is_wait;
-    if (!may_wait || (queue.empty() && worth_trying)) {
-        what.result = attempt(what, *record);
-        if (what.result != -EAGAIN || !may_wait) {
-            return true;
-        }
-    }
-    if (what.handle.id != 0 && !record->attached) {
-        if (const int error = attach(fd, *record); error < 0) {
-            what.result = error;
-            return true;
-        }
-        record->attached = true;
-    }
-    queue.push_back(what);
-    own(what);
-    if (const int error = watch(fd, *record); error < 0) {
-        intrusive_list<operation>::remove(what);
-        disown(what);
-        what.result = error == -EPERM ? (is_wait ? 0 : try_once(what)) : error;
-        return true;
-    }
-    return false;
-}
-
 void readiness_reactor::cancel(operation& what) noexcept {
     if (!what.pending) {
         return;
     }
     intrusive_list<operation>::remove(what);
-    descriptor_record& record = *find(what.handle.fd);
-    watch(what.handle.fd, record);
+    watch_again(what.handle.fd, *find(what.handle.fd));
     finish(what, -ECANCELED);
 }
 
 void readiness_reactor::detach(descriptor_handle handle) noexcept {
-    if (handle.fd < 0) {
-        return;
-    }
     descriptor_record* const record = find(handle.fd);
-    if (record == nullptr || record->id != handle.id) {
+    if (record == nullptr || handle.id < record->id ||
+        (handle.id == record->id && record->attached == attachment::none)) {
         return;
     }
-    forget(handle.fd, *record);
-    record->id = 0;
-    record->attached = false;
-    record->may_read = record->may_write = true;
-    fail_all(*record, -ECANCELED);
+    record->id = handle.id;
+    end_attachment(handle.fd, *record);
 }
 
-void readiness_reactor::fail_all(descriptor_record& record, std::int64_t result) noexcept {
+void readiness_reactor::end_attachment(int fd, descriptor_record& record) noexcept {
+    forget(fd, record);
+    record.attached = attachment::none;
+    record.may_read = record.may_write = true;
+    record.short_receive_drains = false;
+    end_all(record, -ECANCELED);
+}
+
+void readiness_reactor::end_all(descriptor_record& record, std::int64_t result) noexcept {
     for (auto* queue : {&record.readers, &record.writers}) {
         queue->for_each([&](operation& what) {
             intrusive_list<operation>::remove(what);
@@ -225,14 +174,28 @@ void readiness_reactor::fail_all(descriptor_record& record, std::int64_t result)
     }
 }
 
-bool readiness_reactor::report(int fd, std::uint32_t registration, readiness what) noexcept {
+void readiness_reactor::watch_again(int fd, descriptor_record& record) noexcept {
+    if (const int error = watch(fd, record); error < 0) {
+        refused(record, error);
+    }
+}
+
+// Ends what waits on a number of which the system will report nothing.
+void readiness_reactor::refused(descriptor_record& record, int error) noexcept {
+    if (error == -EPERM) {
+        serve(record, true);
+        serve(record, false);
+    }
+    end_all(record, error);
+}
+
+void readiness_reactor::report(int fd, std::uint32_t registration, readiness what) noexcept {
     descriptor_record* const record = find(fd);
     if (record == nullptr || record->registration != registration) {
-        return false;
+        return;
     }
     if ((what & POLLNVAL) != 0) {
-        fail_all(*record, -EBADF);
-        return true;
+        end_all(*record, -EBADF);
     }
     if ((what & doubtful) != 0) {
         record->short_receive_drains = false;
@@ -243,18 +206,21 @@ bool readiness_reactor::report(int fd, std::uint32_t registration, readiness wha
     if ((what & wakes_writers) != 0) {
         serve(*record, false);
     }
-    return true;
+    watch_again(fd, *record);
 }
 
+// Tries what is queued for a direction of which readiness was reported.
 void readiness_reactor::serve(descriptor_record& record, bool reading) noexcept {
     record.may(reading) = true;
+    // What was registered for raw waits alone is as they want it: the report is the answer, until
+    // a transfer has changed what it said. An edge may be older than what others did since.
+    bool report_holds = record.attached != attachment::registered;
     auto& queue = record.queue(reading);
     while (!queue.empty() && record.may(reading)) {
         operation& first = queue.front();
-        const bool reported = first.handle.id == 0 && !record.attached &&
-                              (first.kind == operation_kind::wait_readable ||
-                               first.kind == operation_kind::wait_writable);
-        const std::int64_t result = reported ? 0 : attempt(first, record);
+        const bool answered = report_holds && is_wait(first.kind);
+        report_holds = answered;
+        const std::int64_t result = answered ? 0 : attempt(first, record);
         if (result == -EAGAIN) {
             break;
         }
