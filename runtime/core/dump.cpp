@@ -1,5 +1,6 @@
 #include "runtime/core/dump.hpp"
 
+#include "runtime/base/modules.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/core/block_store.hpp"
 #include "runtime/core/worker.hpp"
@@ -52,32 +53,45 @@ std::string_view state_of(const fiber_block& fiber) noexcept {
 
 }  // namespace
 
-void dump_to(int fd) noexcept {
-    text_line line;
+void for_each_dump_line(void (*each)(std::string_view line, void* argument), void* argument) {
     std::uint64_t count = 0;
     const std::int64_t now = clock_now();
     block_store::instance().for_each([&](const fiber_block& fiber) {
-        if (fiber.state == fiber_state::thread) {
-            if (fiber.wait.load(std::memory_order_relaxed) == 0) {
-                return;
-            }
-            line << "heddle:   a plain thread";
-        } else {
+        text_line line;
+        const bool waits = fiber.wait.load(std::memory_order_relaxed) != 0;
+        if (fiber.state != fiber_state::thread) {
             ++count;
             line << "heddle:   ";
             add_fiber(line, fiber);
+        } else if (waits) {
+            line << "heddle:   a plain thread";
+        } else {
+            return;
         }
-        if (fiber.wait.load(std::memory_order_relaxed) != 0) {
+        if (waits) {
             add_wait(line, *fiber.cold, now);
         } else {
             line << ", " << state_of(fiber);
         }
-        line << ", spawned at ";
-        line.address(fiber.cold->spawned_at);
-        line.write_to(fd);
+        if (fiber.state != fiber_state::thread) {
+            line << ", spawned at ";
+            add_code_address(line, fiber.cold->spawned_at);
+        }
+        each(line.view(), argument);
     });
+    text_line line;
     line << "heddle: " << count << (count == 1 ? " fiber" : " fibers");
-    line.write_to(fd);
+    each(line.view(), argument);
+}
+
+void dump_to(int fd) noexcept {
+    for_each_dump_line(
+        [](std::string_view line, void* to) {
+            text_line text;
+            text << line;
+            text.write_to(*static_cast<int*>(to));
+        },
+        &fd);
 }
 
 void describe_current_fiber(int fd) noexcept {
@@ -89,7 +103,7 @@ void describe_current_fiber(int fd) noexcept {
     line << "heddle: in ";
     add_fiber(line, here->current());
     line << ", spawned at ";
-    line.address(here->current().cold->spawned_at);
+    add_code_address(line, here->current().cold->spawned_at);
     line.write_to(fd);
 }
 

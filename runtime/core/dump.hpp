@@ -1,7 +1,12 @@
 // The list of fibers as text.
 #pragma once
 
+#include <string_view>
+
 namespace heddle::detail {
+
+/// Calls each(line, argument) for the lines of the list. As below if `each` is.
+void for_each_dump_line(void (*each)(std::string_view line, void* argument), void* argument);
 
 /// Writes a line per fiber of the process to `fd`. Async-signal-safe and without a lock: what
 /// other threads change meanwhile is shown as it was found.

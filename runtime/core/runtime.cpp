@@ -1,9 +1,11 @@
 // run(): a worker on the calling thread, from the first fiber to the end of the last.
 #include "runtime/base/assert.hpp"
 #include "runtime/core/dump.hpp"
+#include "runtime/core/fault.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
 #include "runtime/core/worker.hpp"
 
+#include <heddle/error.hpp>
 #include <heddle/runtime.hpp>
 
 #include <exception>
@@ -30,6 +32,7 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
     }
     describe_running_fiber = describe_current_fiber;
     const terminate_names_fiber named;
+    const fault_reports reported(with.report_stack_overflow, with.dump_on_sigquit);
     worker here(with);
     std::exception_ptr failure;
     auto first = [&] {
@@ -51,6 +54,9 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
     // A stack that cannot be had is reported to our caller rather than to a joiner.
     here.start_first(main_fiber);
     here.dispatch();
+    if (!here.deadlock().empty()) {
+        throw deadlock_error(here.deadlock());
+    }
     if (failure != nullptr) {
         std::rethrow_exception(failure);
     }

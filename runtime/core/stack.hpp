@@ -27,6 +27,7 @@ public:
     ~stack_class();
 
     std::size_t bytes() const noexcept { return bytes_; }
+    std::size_t guard_bytes() const noexcept { return guard_bytes_; }
 
     /// The top of a stack, aligned to 64; null if the system gives none: see why_none.
     std::byte* take() noexcept {

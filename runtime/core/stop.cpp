@@ -16,6 +16,30 @@ std::mutex stop_lock;
 
 }  // namespace
 
+namespace {
+
+// Runs the callbacks of the fiber's tokens, here.
+void run_callbacks(cold_block& cold) noexcept {
+    std::stop_source source(std::nostopstate);
+    {
+        const std::lock_guard guard(stop_lock);
+        source = cold.stop;
+    }
+    source.request_stop();
+}
+
+}  // namespace
+
+void request_stop_from_dispatcher(worker& home, fiber_block& block) noexcept {
+    if (exchange(block.cold->stop_asked, true)) {
+        return;
+    }
+    home.apply_stop(block);
+    current_worker = nullptr;
+    run_callbacks(*block.cold);
+    current_worker = &home;
+}
+
 bool request_fiber_stop(fiber_block* block) noexcept {
     cold_block& cold = *block->cold;
     if (exchange(cold.stop_asked, true)) {
@@ -30,12 +54,7 @@ bool request_fiber_stop(fiber_block* block) noexcept {
             home->post(*block, mail_stop);
         }
     }
-    std::stop_source source(std::nostopstate);
-    {
-        const std::lock_guard guard(stop_lock);
-        source = cold.stop;
-    }
-    source.request_stop();  // runs the callbacks, here
+    run_callbacks(cold);
     return true;
 }
 

@@ -1,5 +1,6 @@
 // The ways to give way: yield, sleep, join. Each ends in the switch, so that a resumed fiber
 // returns straight into its caller; no local of theirs may have its address taken.
+#include "runtime/base/assert.hpp"
 #include "runtime/core/thread_wait.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -67,6 +68,8 @@ namespace {
 
 // Leaves the wait (waiter, ticket) with the target; false if the target has ended already.
 bool leave_joiner(fiber_block& target, fiber_block& waiter, std::uint64_t ticket) noexcept {
+    HEDDLE_ASSERT(target.cold->end.load(std::memory_order_relaxed) != end_state::joined,
+                  "a fiber is joined by two at once", "fiber", target.cold->id);
     target.cold->joiner = &waiter;
     target.cold->joiner_ticket = ticket;
     return exchange_if(target.cold->end, end_state::open, end_state::joined);

@@ -2,6 +2,7 @@
 #include "runtime/core/worker.hpp"
 
 #include "runtime/base/text.hpp"
+#include "runtime/core/asleep.hpp"
 #include "runtime/core/dump.hpp"
 #include "runtime/reactor/select.hpp"
 
@@ -15,8 +16,10 @@
 #include <cstdlib>
 #include <ctime>
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace heddle::detail {
 
@@ -147,6 +150,11 @@ void worker::poll_reactor() noexcept {
     // Pairs with the fence in post: either the poster sees us asleep, or we see its mail.
     sleeping_.store(true, std::memory_order_seq_cst);
     const bool has_mail = !mail_.empty();
+    if (!has_mail && timers_.empty() && reactor_->pending() == 0 && !other_threads_exist()) {
+        sleeping_.store(false, std::memory_order_relaxed);
+        end_deadlock();
+        return;
+    }
     stacks_.trim_a_little();
     ++polls_;
     reactor_->poll(has_mail ? 0 : until == never_ns ? -1 : std::max<std::int64_t>(until - now_, 0));
@@ -264,6 +272,34 @@ void worker::check_grace() noexcept {
     line.write_to(STDERR_FILENO);
     dump_to(STDERR_FILENO);
     std::terminate();
+}
+
+// Nothing inside can ever run again, and nobody outside could wake it. Ends every wait that a
+// request to stop can end, once; what is left then is hopeless.
+void worker::end_deadlock() noexcept {
+    const bool first = deadlock_.empty() && !shutting_down_;
+    if (first) {
+        try {
+            deadlock_ = "heddle: nothing can ever run again: every fiber waits, and nobody is left "
+                        "to wake one:";
+            for_each_dump_line(
+                [](std::string_view line, void* text) {
+                    static_cast<std::string*>(text)->append("\n").append(line);
+                },
+                &deadlock_);
+        } catch (const std::bad_alloc&) {
+            // A shorter list has to do.
+        }
+        blocks_.for_each(
+            [this](fiber_block& block) { request_stop_from_dispatcher(*this, block); });
+    }
+    if (queue_.empty()) {
+        text_line line;
+        line << "heddle: nothing can ever run again, and fibers are left that cannot be stopped:";
+        line.write_to(STDERR_FILENO);
+        dump_to(STDERR_FILENO);
+        std::abort();
+    }
 }
 
 statistics worker::figures() noexcept {

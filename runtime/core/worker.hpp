@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace heddle::detail {
 
@@ -227,6 +228,9 @@ public:
     /// Hands a block over from another thread. `block` must not be freed meanwhile.
     void post(fiber_block& block, std::uint8_t bits) noexcept;
 
+    /// The list of fibers that all waited for one another; empty unless that has happened.
+    const std::string& deadlock() const noexcept { return deadlock_; }
+
     statistics figures() noexcept;
     stack_pool& stacks() noexcept { return stacks_; }
 
@@ -299,6 +303,7 @@ private:
     void poll_reactor() noexcept;
     void run_some() noexcept;
     void check_grace() noexcept;
+    void end_deadlock() noexcept;
     static void on_completion(void* self, operation& ended) noexcept;
 
     // Read or written at every switch.
@@ -330,6 +335,7 @@ private:
     std::int64_t grace_end_ = never_ns;  // once shutting down
     void (*on_detached_exception_)(fiber_id, std::exception_ptr);
     bool shutting_down_ = false;
+    std::string deadlock_;
     std::size_t room_ = 0;  // fibers that the queue and the timers have room for
 
     std::int32_t turn_length_;  // what budget_ begins with; adapts to how long turns take
@@ -352,6 +358,9 @@ private:
 inline bool claim(fiber_block& block, std::uint64_t ticket) noexcept {
     return exchange_if(block.wait, ticket, std::uint64_t{0});
 }
+
+/// Asks a fiber of `home` to stop. Its callbacks run as on a plain thread, since no fiber runs.
+void request_stop_from_dispatcher(worker& home, fiber_block& block) noexcept;
 
 /// Tells the waiter of a claimed wait its outcome and lets it go on. Any thread.
 void wake(fiber_block& waiter, wait_status outcome) noexcept;

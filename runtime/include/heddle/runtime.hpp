@@ -33,9 +33,12 @@ struct options {
     std::size_t stack_bytes = 256 * 1024;
     /// The environment variable HEDDLE_REACTOR (poll, epoll) wins over this.
     reactor_kind reactor = reactor_kind::automatic;
-    /// Report a fiber that overruns its stack. Without effect in this version.
+    /// Report a fiber that overruns its stack: its name, size, place of spawning and innermost
+    /// frames go to the standard error output, then the process dies by SIGSEGV. A handler of that
+    /// signal is installed meanwhile; other faults go to the one that was there before. The thread
+    /// gets an alternate signal stack unless it has one of sufficient size.
     bool report_stack_overflow = true;
-    /// Print the list of fibers on SIGQUIT. Without effect in this version.
+    /// Print the list of fibers to the standard error output on SIGQUIT, and go on.
     bool dump_on_sigquit = false;
     /// How long fibers that were stopped at the end of run() may take before the process
     /// terminates and names them.
@@ -63,6 +66,10 @@ inline namespace v1 {
 /// detached or held by a handle that lives on. One that has not ended after
 /// options::shutdown_grace is named, and the process terminates. run() may be called again, and on
 /// several threads at once; each call has fibers of its own.
+///
+/// When nothing inside can ever run again, and the process has no other thread, all fibers are
+/// asked to stop; if they end, run() throws heddle::deadlock_error with the list of what they
+/// waited for, and if not, prints it and aborts.
 ///
 /// Errors: throws std::logic_error inside a fiber; std::invalid_argument for an option out of
 /// range or a reactor that does not exist here, naming the value and what is allowed;

@@ -1,0 +1,90 @@
+#include "runtime/base/modules.hpp"
+
+#include <link.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+#include <string_view>
+
+namespace heddle::detail {
+
+namespace {
+
+struct module_range {
+    std::uintptr_t start = 0, end = 0;
+    std::uintptr_t base = 0;  // what offsets in the file count from
+    char name[48] = {};       // the last part of the path
+};
+
+// More libraries than most programs have; those that do not fit are not named.
+constexpr std::size_t modules_max = 64;
+module_range modules[modules_max];
+std::atomic<std::size_t> modules_known = 0;  // entries before it do not change any more
+std::mutex modules_lock;
+
+void set_name(module_range& module, std::string_view path) noexcept {
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    const std::size_t length = std::min(name.size(), sizeof module.name - 1);
+    std::memcpy(module.name, name.data(), length);
+    module.name[length] = '\0';
+}
+
+int note_module(dl_phdr_info* info, std::size_t, void*) noexcept {
+    const std::size_t index = modules_known.load(std::memory_order_relaxed);
+    if (index == modules_max) {
+        return 1;
+    }
+    module_range module;
+    module.base = info->dlpi_addr;
+    module.start = UINTPTR_MAX;
+    for (int i = 0; i < info->dlpi_phnum; ++i) {
+        const auto& segment = info->dlpi_phdr[i];
+        if (segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0) {
+            module.start = std::min<std::uintptr_t>(module.start, module.base + segment.p_vaddr);
+            module.end = std::max<std::uintptr_t>(module.end,
+                                                  module.base + segment.p_vaddr + segment.p_memsz);
+        }
+    }
+    for (std::size_t i = 0; i < index; ++i) {
+        if (modules[i].start == module.start) {
+            return 0;
+        }
+    }
+    if (info->dlpi_name[0] != '\0') {
+        set_name(module, info->dlpi_name);
+    } else {
+        char path[256];
+        const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+        set_name(module, length > 0 ? std::string_view(path, static_cast<std::size_t>(length))
+                                    : std::string_view("program"));
+    }
+    modules[index] = module;
+    modules_known.store(index + 1, std::memory_order_release);  // pairs with add_code_address
+    return 0;
+}
+
+}  // namespace
+
+void note_modules() noexcept {
+    const std::lock_guard guard(modules_lock);
+    dl_iterate_phdr(note_module, nullptr);
+}
+
+void add_code_address(text_line& line, const void* code) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(code);
+    const std::size_t count = modules_known.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (address >= modules[i].start && address < modules[i].end) {
+            line << modules[i].name << "+";
+            line.address(reinterpret_cast<const void*>(address - modules[i].base));
+            return;
+        }
+    }
+    line.address(code);
+}
+
+}  // namespace heddle::detail
