@@ -94,6 +94,51 @@ wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noex
 
 }  // namespace
 
+namespace {
+
+// Waits for a fiber that has not started by running it. Nobody else can have to do with its end
+// yet: its handle is the caller's, its home is here.
+[[gnu::always_inline]] inline wait_status join_unstarted(worker& here, fiber_block& self,
+                                                         fiber_block& target,
+                                                         wait_reason reason,
+                                                         std::uint8_t kind) noexcept {
+    cold_block& cold = *target.cold;
+    cold.joiner = &self;
+    cold.joiner_ticket = here.begin_wait(self, reason, &target, kind);
+    cold.end.store(end_state::joined, std::memory_order_relaxed);
+    return static_cast<wait_status>(here.run_now(self, target));
+}
+
+[[gnu::noinline]] wait_status join_in_turn(worker& here, fiber_block& target,
+                                           std::int64_t deadline_ns) noexcept {
+    fiber_block& self = here.current();
+    if (&self == &target) [[unlikely]] {
+        return wait_status::refused;
+    }
+    if (here.cancellation_due(self)) [[unlikely]] {
+        return static_cast<wait_status>(here.visit_dispatcher(self, wait_status::cancelled));
+    }
+    if (has_ended(target)) {
+        return wait_status::event;
+    }
+    if (deadline_ns <= here.now()) [[unlikely]] {
+        return wait_status::timed_out;
+    }
+    const std::uint64_t ticket =
+        here.begin_wait(self, wait_reason::join, &target, here.cancellable(self));
+    if (!leave_joiner(target, self, ticket)) [[unlikely]] {
+        here.end_wait(self);
+        return wait_status::event;
+    }
+    here.arm(self, deadline_ns);
+    if (here.may_run_now(target)) {
+        return static_cast<wait_status>(here.run_now(self, target));
+    }
+    return static_cast<wait_status>(here.suspend(self));
+}
+
+}  // namespace
+
 wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
     fiber_block& target = *block;
     worker* const here = current_worker;
@@ -101,29 +146,11 @@ wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
         return join_from_thread(target, deadline_ns);
     }
     fiber_block& self = here->current();
-    if (&self == &target) [[unlikely]] {
-        return wait_status::refused;
+    if (here->may_run_now(target) && deadline_ns == never_ns &&
+        (self.flags & flag_stop_requested) == 0) {
+        return join_unstarted(*here, self, target, wait_reason::join, here->cancellable(self));
     }
-    if (here->cancellation_due(self)) [[unlikely]] {
-        return static_cast<wait_status>(here->visit_dispatcher(self, wait_status::cancelled));
-    }
-    if (has_ended(target)) {
-        return wait_status::event;
-    }
-    if (deadline_ns <= here->now()) [[unlikely]] {
-        return wait_status::timed_out;
-    }
-    const std::uint64_t ticket =
-        here->begin_wait(self, wait_reason::join, &target, here->cancellable(self));
-    if (!leave_joiner(target, self, ticket)) [[unlikely]] {
-        here->end_wait(self);
-        return wait_status::event;
-    }
-    here->arm(self, deadline_ns);
-    if (here->may_run_now(target)) {
-        return static_cast<wait_status>(here->run_now(self, target));
-    }
-    return static_cast<wait_status>(here->suspend(self));
+    return join_in_turn(*here, target, deadline_ns);
 }
 
 bool join_withdraw(fiber_block* block) noexcept {
@@ -141,14 +168,14 @@ void join_always(fiber_block* block) noexcept {
         return;
     }
     fiber_block& self = here->current();
+    if (here->may_run_now(target)) {
+        join_unstarted(*here, self, target, wait_reason::join_in_destructor, 0);
+        return;
+    }
     const std::uint64_t ticket =
         here->begin_wait(self, wait_reason::join_in_destructor, &target, 0);
     if (!leave_joiner(target, self, ticket)) {
         here->end_wait(self);
-        return;
-    }
-    if (here->may_run_now(target)) {
-        here->run_now(self, target);
         return;
     }
     here->suspend(self);

@@ -187,11 +187,21 @@ void worker::run_some() noexcept {
     }
 }
 
+// Out of line, so that waits without a deadline need no room for what this does.
+void worker::add_timer(fiber_block& self, std::int64_t deadline_ns) noexcept {
+    timers_.add(self, deadline_ns);
+    self.wait_kind |= wait_timed;
+}
+
+void worker::remove_timer(fiber_block& fiber) noexcept {
+    fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
+    timers_.remove(fiber);
+}
+
 void worker::fire_timers() noexcept {
     while (!timers_.empty() && timers_.first_deadline() <= now_) {
         fiber_block& fiber = timers_.first();
-        timers_.remove(fiber);
-        fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
+        remove_timer(fiber);
         if ((fiber.wait_kind & wait_operation) != 0) {
             auto* const what =
                 const_cast<operation*>(static_cast<const operation*>(fiber.cold->wait_object));

@@ -147,8 +147,7 @@ public:
     }
     void arm(fiber_block& self, std::int64_t deadline_ns) noexcept {
         if (deadline_ns != never_ns) {
-            timers_.add(self, deadline_ns);
-            self.wait_kind |= wait_timed;
+            add_timer(self, deadline_ns);
         }
     }
 
@@ -265,8 +264,7 @@ private:
 
     void disarm(fiber_block& fiber) noexcept {
         if ((fiber.wait_kind & wait_timed) != 0) [[unlikely]] {
-            fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
-            timers_.remove(fiber);
+            remove_timer(fiber);
         }
     }
 
@@ -286,6 +284,8 @@ private:
         return true;
     }
     bool start_slow(fiber_block& fiber) noexcept;
+    void add_timer(fiber_block& self, std::int64_t deadline_ns) noexcept;
+    void remove_timer(fiber_block& fiber) noexcept;
     void make_room();
     void draw_ids() noexcept;
     std::uint64_t alive() const noexcept { return spawned_ - ended_; }
