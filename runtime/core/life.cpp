@@ -116,7 +116,11 @@ void worker::fail_start(fiber_block& fiber) noexcept {
     const std::system_error error(std::make_error_code(std::errc::not_enough_memory), why);
     cold.body(body_step::drop_closure, cold.storage);
     ::new (&end_exception(cold)) std::exception_ptr(std::make_exception_ptr(error));
-    if (fiber_block* const joiner = settle_end(fiber)) {
+    const end_state before = exchange(cold.end, end_state::ended);
+    if (before == end_state::detached) {
+        drop_what_it_left(fiber);
+    }
+    if (fiber_block* const joiner = settle_end(fiber, before)) {
         make_runnable(*joiner, wait_status::event);
     }
 }
@@ -172,6 +176,10 @@ void worker::fiber_entry(void* block) {
 
 void worker::finish(fiber_block& self) noexcept {
     cold_block& cold = *self.cold;
+    const end_state before = exchange(cold.end, end_state::ended);
+    if (before == end_state::detached) [[unlikely]] {
+        drop_what_it_left(self);  // code of the user's, which may wait: so before the stack goes
+    }
     const bool run_by_joiner = (self.flags & flag_run_by_joiner) != 0;
     departing_.flags = self.flags & (flag_own_fp | flag_slow_switch);
     // The stack goes first, so that the next fiber to start gets it while it is warm. Nothing is
@@ -180,7 +188,7 @@ void worker::finish(fiber_block& self) noexcept {
     if constexpr (switches_are_watched) {
         dead_race_handle_ = std::exchange(cold.race_handle, nullptr);
     }
-    fiber_block* next = settle_end(self);
+    fiber_block* next = settle_end(self, before);
     if (next != nullptr) {
         if (run_by_joiner) {
             next->outcome = static_cast<std::int32_t>(wait_status::event);
@@ -194,7 +202,7 @@ void worker::finish(fiber_block& self) noexcept {
     __builtin_unreachable();
 }
 
-// Deals with the exception of a fiber that nobody will join.
+// Hands the exception of a fiber that nobody will join to the handler for those, or terminates.
 void worker::report_exception(cold_block& cold) noexcept {
     const std::exception_ptr exception = std::exchange(end_exception(cold), nullptr);
     if (is_cancelled(exception)) {
@@ -207,14 +215,24 @@ void worker::report_exception(cold_block& cold) noexcept {
     terminate_for(cold, exception, "a detached fiber ended by an exception");
 }
 
-// Tells the world that a fiber is over. Returns its joiner, claimed, if that is a fiber of this
-// worker; others have been woken. The block may be gone when this returns.
-fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
+// Deals with the result or the exception of a fiber that nobody will join.
+void worker::drop_what_it_left(fiber_block& fiber) noexcept {
+    if (end_exception(*fiber.cold) != nullptr) {
+        // It never started, or had a handle when it did and so ran under a handler.
+        report_exception(*fiber.cold);
+    } else if ((fiber.flags & flag_detached) == 0) {
+        fiber.cold->body(body_step::drop_result, fiber.cold->storage);
+    }
+}
+
+// Counts a fiber as over, whose end was `before` until now, and tells its joiner. Returns him,
+// claimed, if he is a fiber of this worker; others have been woken. The block may be gone when this
+// returns.
+fiber_block* worker::settle_end(fiber_block& fiber, end_state before) noexcept {
     cold_block& cold = *fiber.cold;
     ++ended_;
     cold.stack_top = nullptr;
     fiber.state = fiber_state::finished;
-    const end_state before = exchange(cold.end, end_state::ended);
     if (before == end_state::joined) [[likely]] {
         fiber_block* const joiner = cold.joiner;
         if (!claim(*joiner, cold.joiner_ticket)) {
@@ -227,12 +245,6 @@ fiber_block* worker::settle_end(fiber_block& fiber) noexcept {
         return joiner;
     }
     if (before == end_state::detached) {
-        if (end_exception(cold) != nullptr) {
-            // It never started, or had a handle when it did and so ran under a handler.
-            report_exception(cold);
-        } else if ((fiber.flags & flag_detached) == 0) {
-            cold.body(body_step::drop_result, cold.storage);
-        }
         free_block(fiber);
     }
     return nullptr;

@@ -99,8 +99,7 @@ namespace {
 // Waits for a fiber that has not started by running it. Nobody else can have to do with its end
 // yet: its handle is the caller's, its home is here.
 [[gnu::always_inline]] inline wait_status join_unstarted(worker& here, fiber_block& self,
-                                                         fiber_block& target,
-                                                         wait_reason reason,
+                                                         fiber_block& target, wait_reason reason,
                                                          std::uint8_t kind) noexcept {
     cold_block& cold = *target.cold;
     cold.joiner = &self;

@@ -293,7 +293,8 @@ private:
     void fail_start(fiber_block& fiber) noexcept;
     static void fiber_entry(void* block);
     [[noreturn]] void finish(fiber_block& self) noexcept;
-    fiber_block* settle_end(fiber_block& fiber) noexcept;
+    fiber_block* settle_end(fiber_block& fiber, end_state before) noexcept;
+    void drop_what_it_left(fiber_block& fiber) noexcept;
     void report_exception(cold_block& cold) noexcept;
     std::uint8_t stack_class_of(const spawn_request& request);
     void draw_tickets() noexcept;
