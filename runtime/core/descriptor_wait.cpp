@@ -2,7 +2,6 @@
 
 #include "runtime/base/system.hpp"
 #include "runtime/core/worker.hpp"
-#include "runtime/reactor/readiness.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -4,7 +4,7 @@
 #include "runtime/base/text.hpp"
 #include "runtime/core/asleep.hpp"
 #include "runtime/core/dump.hpp"
-#include "runtime/reactor/select.hpp"
+#include "runtime/reactor/reactor.hpp"
 
 #include <heddle/detail/fiber_access.hpp>
 
@@ -207,7 +207,8 @@ void worker::fire_timers() noexcept {
                 const_cast<operation*>(static_cast<const operation*>(fiber.cold->wait_object));
             what->cancel_reason = static_cast<int>(wait_status::timed_out);
             reactor_->cancel(*what);
-        } else if (claim(fiber, fiber.wait.load(std::memory_order_relaxed))) {
+        } else if (const std::uint64_t ticket = fiber.wait.load(std::memory_order_relaxed);
+                   ticket != 0 && claim(fiber, ticket)) {  // 0: an event was quicker
             make_runnable(fiber, wait_status::timed_out);
         }
     }

@@ -1,4 +1,6 @@
-#include "runtime/reactor/attempt.hpp"
+// One attempt at an operation: what the system answers when it is asked now. Shared by all that
+// waits by asking again: the back-ends over readiness, plain threads, the tests' late back-end.
+#include "runtime/reactor/reactor.hpp"
 
 #include "runtime/base/system.hpp"
 

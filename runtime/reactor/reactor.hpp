@@ -56,6 +56,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
 namespace heddle::detail {
 
@@ -180,5 +182,22 @@ private:
     void* context_;
     std::size_t pending_ = 0;
 };
+
+/// Makes the reactor called `name` ("poll", "epoll"), or for "automatic" the best one that works
+/// here.
+/// Errors: std::invalid_argument for a name that does not exist here, listing those that do;
+/// std::system_error where the system refuses a descriptor.
+std::unique_ptr<reactor> make_reactor(std::string_view name, reactor::completion complete,
+                                      void* context);
+
+/// The names that make_reactor accepts on this system, best first, separated by ", ".
+std::string available_reactors();
+
+/// Set by tests: makes the reactor called "test".
+extern std::unique_ptr<reactor> (*make_test_reactor)(reactor::completion complete, void* context);
+
+/// Tries `what` once, without a reactor and without waiting, and returns what operation::result is
+/// to say; -EAGAIN if it would have to wait. Any thread.
+std::int64_t try_operation(operation& what) noexcept;
 
 }  // namespace heddle::detail

@@ -6,7 +6,6 @@
 // readiness tries the queue in order until it is empty or the system says EAGAIN.
 #pragma once
 
-#include "runtime/reactor/attempt.hpp"
 #include "runtime/reactor/reactor.hpp"
 
 #include <array>

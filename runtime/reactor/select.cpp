@@ -1,4 +1,4 @@
-#include "runtime/reactor/select.hpp"
+#include "runtime/reactor/reactor.hpp"
 
 #include "runtime/reactor/backends.hpp"
 

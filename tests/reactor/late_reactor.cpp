@@ -2,8 +2,7 @@
 
 #include "runtime/base/assert.hpp"
 #include "runtime/base/system.hpp"
-#include "runtime/reactor/attempt.hpp"
-#include "runtime/reactor/select.hpp"
+#include "runtime/reactor/reactor.hpp"
 #include "tests/support/report.hpp"
 
 #include <algorithm>

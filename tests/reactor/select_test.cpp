@@ -1,5 +1,5 @@
 // Which reactor one gets for a name.
-#include "runtime/reactor/select.hpp"
+#include "runtime/reactor/reactor.hpp"
 
 #include "tests/base/door_keeper.hpp"
 #include "tests/reactor/harness.hpp"
