@@ -88,6 +88,11 @@ struct spawn_result<F, Args...> : invoke_with_token_result<std::decay_t<F>, std:
 template <class F, class... Args>
 using spawn_result_t = typename spawn_result<F, Args...>::type;
 
+/// Whether a fiber<T> can run F(Args...). One without a result drops what that gives.
+template <class T, class F, class... Args>
+concept fiber_function_for = fiber_function<F> &&
+    std::is_same_v<T, std::conditional_t<std::is_void_v<T>, T, spawn_result_t<F, Args...>>>;
+
 inline spawn_request to_request(const fiber_options& with, bool detached) noexcept {
     return {.name = with.name,
             .stack_bytes = with.stack_bytes,
@@ -122,17 +127,15 @@ public:
     /// std::system_error(not_enough_memory) naming the limit.
     /// Threads: called inside a fiber.
     template <class F, class... Args>
-    requires detail::fiber_function<F> &&
-        (std::is_void_v<T> || std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
-            [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
+    requires detail::fiber_function_for<T, F, Args...>
+    [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
         : block_(detail::fill_and_launch<T>(detail::reserve_plain_fiber(), std::forward<F>(f),
                                             std::forward<Args>(args)...)) {}
 
     /// The same with a name, a stack size or another wish.
     template <class F, class... Args>
-    requires detail::fiber_function<F> &&
-        (std::is_void_v<T> || std::is_same_v<T, detail::spawn_result_t<F, Args...>>)
-            [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
+    requires detail::fiber_function_for<T, F, Args...>
+    [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
         : block_(detail::fill_and_launch<T>(detail::reserve_fiber(detail::to_request(with, false)),
                                             std::forward<F>(f), std::forward<Args>(args)...)) {}
 

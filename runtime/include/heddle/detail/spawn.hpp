@@ -134,7 +134,10 @@ void body(body_step step, void* storage) {
         if constexpr (std::is_void_v<T>) {
             static_cast<void>(call());
         } else if constexpr (std::is_reference_v<T>) {
-            put<result>(storage, [&]() -> result { return std::addressof(call()); });
+            put<result>(storage, [&]() -> result {
+                auto&& target = call();
+                return std::addressof(target);
+            });
         } else {
             put<result>(storage, [&]() -> result { return call(); });
         }
