@@ -125,7 +125,7 @@ struct cold_block {
     const void* spawned_at = nullptr;         ///< return address of the spawning call
     std::byte* stack_top = nullptr;           ///< null without a stack
 
-    fiber_block* joiner = nullptr;  ///< see end_state
+    fiber_block* joiner = nullptr;  ///< see end_state; null: the last join tried nothing
     std::uint64_t joiner_ticket = 0;
 
     fiber_block* mail_next = nullptr;   ///< link of the mailbox; owned by who set the first bit

@@ -1,4 +1,5 @@
 // What fiber handles ask for: a block for a new fiber, its result, its end.
+#include "runtime/base/assert.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -95,13 +96,28 @@ void release_and_rethrow(fiber_block* block) {
     rethrow_from_fiber(std::move(exception));
 }
 
+namespace {
+
+// Who receives the exceptions of detached fibers in the fiber's run(); null once that is over.
+auto detached_exception_handler(const fiber_block& block) noexcept {
+    const std::lock_guard guard(lifetime_lock);
+    const worker* const home = block.home.load(std::memory_order_relaxed);
+    return home == nullptr ? nullptr : home->detached_exception_handler();
+}
+
+}  // namespace
+
 void detach_fiber(fiber_block* block) noexcept {
     if (exchange_if(block->cold->end, end_state::open, end_state::detached)) {
         return;  // the fiber cleans up after itself
     }
     // It has ended: its worker left that to the handle.
     if (std::exception_ptr exception = take_exception(block)) {
-        if (!is_cancelled(exception)) {
+        if (is_cancelled(exception)) {
+            // It was asked to stop, and has.
+        } else if (const auto handler = detached_exception_handler(*block)) {
+            handler(fiber_id(block->cold->id), std::move(exception));
+        } else {
             terminate_for(*block->cold, exception,
                           "a fiber was detached that had ended by an exception");
         }
@@ -112,6 +128,9 @@ void detach_fiber(fiber_block* block) noexcept {
 }
 
 void stop_and_join(fiber_block* block) noexcept {
+    HEDDLE_ASSERT(current_worker == nullptr || &current_worker->current() != block,
+                  "a fiber drops its own handle, and would wait for itself", "fiber",
+                  block->cold->id);
     request_fiber_stop(block);
     join_always(block);
     if (std::exception_ptr exception = take_exception(block)) {

@@ -115,13 +115,15 @@ namespace {
         return wait_status::refused;
     }
     if (here.cancellation_due(self)) [[unlikely]] {
+        target.cold->joiner = nullptr;  // tells join_withdraw that nothing was tried
         return static_cast<wait_status>(here.visit_dispatcher(self, wait_status::cancelled));
     }
     if (has_ended(target)) {
         return wait_status::event;
     }
     if (deadline_ns <= here.now()) [[unlikely]] {
-        return wait_status::timed_out;
+        target.cold->joiner = &self;  // something was: join_withdraw looks again
+        return static_cast<wait_status>(here.visit_dispatcher(self, wait_status::timed_out));
     }
     const std::uint64_t ticket =
         here.begin_wait(self, wait_reason::join, &target, here.cancellable(self));
@@ -153,7 +155,8 @@ wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
 }
 
 bool join_withdraw(fiber_block* block) noexcept {
-    return !exchange_if(block->cold->end, end_state::joined, end_state::open) && has_ended(*block);
+    return !exchange_if(block->cold->end, end_state::joined, end_state::open) &&
+           has_ended(*block) && block->cold->joiner != nullptr;
 }
 
 void join_always(fiber_block* block) noexcept {

@@ -112,6 +112,7 @@ public:
 
     fiber_block& current() noexcept { return *current_; }
     bool in_fiber() const noexcept { return current_ != &dispatcher_; }
+    auto detached_exception_handler() const noexcept { return on_detached_exception_; }
     std::int64_t now() const noexcept { return now_; }
     reactor& events() noexcept { return *reactor_; }
 

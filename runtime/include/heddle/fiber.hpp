@@ -172,9 +172,9 @@ public:
         return take();
     }
 
-    /// As join(until), but failures of the wait and the end by heddle::cancelled are reported in
-    /// `ec`: the optional is then empty. An exception of the fiber's own is rethrown, unless it is
-    /// a std::system_error, whose code is reported.
+    /// As join(until), but its errors and the end by heddle::cancelled are reported in `ec`: the
+    /// optional is then empty. An exception of the fiber's own is rethrown, unless it is a
+    /// std::system_error, whose code is reported.
     std::optional<T> join(deadline until, std::error_code& ec) requires(!std::is_void_v<T> &&
                                                                         !std::is_reference_v<T>) {
         if (!join_step(until, ec)) {
@@ -247,13 +247,15 @@ private:
     // Joins for the error_code forms; true if there is a result to take.
     bool join_step(deadline until, std::error_code& ec) {
         ec.clear();
-        check_owning();
+        if (block_ == nullptr) [[unlikely]] {
+            ec = std::make_error_code(std::errc::invalid_argument);
+            return false;
+        }
         const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
         if (status != detail::wait_status::event && !detail::join_withdraw(block_)) {
-            if (status == detail::wait_status::refused) {
-                detail::throw_join_status(status);
-            }
-            ec = detail::to_error_code(status);
+            ec = status == detail::wait_status::refused
+                     ? std::make_error_code(std::errc::resource_deadlock_would_occur)
+                     : detail::to_error_code(status);
             return false;
         }
         if (std::exception_ptr exception = detail::take_exception(block_)) {
