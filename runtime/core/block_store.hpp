@@ -114,13 +114,14 @@ public:
         free_ = block;
     }
 
-    /// Calls f for every block of this worker that is not vacant.
+    /// Calls f for every block of this worker that is not vacant; f may take and give blocks.
     template <class F>
     void for_each(F f) {
-        for (const block_chunk* chunk : chunks_) {
-            for (std::size_t i = 0; i < chunk->made; ++i) {
-                if (chunk->hot[i].state != fiber_state::vacant) {
-                    f(chunk->hot[i]);
+        for (std::size_t number = 0; number < chunks_.size(); ++number) {
+            const block_chunk& chunk = *chunks_[number];
+            for (std::size_t i = 0; i < chunk.made; ++i) {
+                if (chunk.hot[i].state != fiber_state::vacant) {
+                    f(chunk.hot[i]);
                 }
             }
         }
