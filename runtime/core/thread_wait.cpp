@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <new>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -23,7 +24,8 @@ struct thread_block {
     fiber_block* block = nullptr;
     ~thread_block() {
         if (block != nullptr) {
-            block_store::instance().free_thread_block(block);
+            // Destructors that come later may wait once more.
+            block_store::instance().free_thread_block(std::exchange(block, nullptr));
         }
     }
 };

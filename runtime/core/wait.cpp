@@ -7,6 +7,7 @@
 #include <heddle/detail/fiber_access.hpp>
 #include <heddle/error.hpp>
 
+#include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -25,6 +26,8 @@ void wake(fiber_block& waiter, wait_status outcome) noexcept {
         return;
     }
     waiter.outcome = static_cast<std::int32_t>(outcome);
+    // With its mail the waiter may end, and its worker too: not before we have let go of it.
+    const std::lock_guard guard(lifetime_lock);
     home.post(waiter, mail_wake);
 }
 
