@@ -166,7 +166,6 @@ std::byte* stack_class::bottom(std::byte* top) const noexcept {
 }
 
 void stack_class::trim(std::size_t keep, std::size_t at_most) noexcept {
-    trimmed_ = trimmed_now();
     const std::size_t end = idle_count_ > keep ? idle_count_ - keep : 0;
     for (; trimmed_ < end && at_most > 0; ++trimmed_, --at_most) {
         sys::advise(bottom(idle_[trimmed_]), bytes_, MADV_DONTNEED);

@@ -34,7 +34,11 @@ public:
         if (idle_count_ == 0) [[unlikely]] {
             return carve();
         }
-        return idle_[--idle_count_];
+        std::byte* const top = idle_[--idle_count_];
+        if (idle_count_ < trimmed_) [[unlikely]] {
+            trimmed_ = idle_count_;
+        }
+        return top;
     }
 
     /// Takes a stack back that nothing runs on after the next switch. Never allocates.
@@ -50,7 +54,7 @@ public:
     std::size_t idle() const noexcept { return idle_count_; }
     std::size_t in_use() const noexcept { return carved_ - idle_count_; }
     /// Idle stacks whose memory has not been given back.
-    std::size_t warm() const noexcept { return idle_count_ - trimmed_now(); }
+    std::size_t warm() const noexcept { return idle_count_ - trimmed_; }
     /// Bytes of all stacks that are in memory now, by mincore(2).
     std::size_t resident_bytes() const noexcept;
 
@@ -72,9 +76,6 @@ private:
     std::byte* carve() noexcept;
     bool add_region() noexcept;
     bool guard(std::byte* slot) noexcept;
-    std::size_t trimmed_now() const noexcept {
-        return trimmed_ < idle_count_ ? trimmed_ : idle_count_;
-    }
 
     std::size_t bytes_;
     std::size_t guard_bytes_;
@@ -84,7 +85,7 @@ private:
     std::size_t carved_ = 0;
     std::vector<std::byte*> idle_;  // tops; last in, first out; a place for each that was carved
     std::size_t idle_count_ = 0;
-    std::size_t trimmed_ = 0;  // the first so many of idle_ have been given back, or more
+    std::size_t trimmed_ = 0;  // the first so many of idle_ have been given back
     int error_ = 0;            // why carve() failed
     const char* failed_call_ = "";
 };
