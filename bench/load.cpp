@@ -13,6 +13,7 @@
 //
 // Everything is bounded: the phases by time or by a count of requests, and a server that stays
 // silent for silence_max ends the run with an error.
+#include "call_counter.hpp"
 #include "histogram.hpp"
 
 #include <arpa/inet.h>
@@ -33,6 +34,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +57,7 @@ struct options {
     double seconds = 1.0;               ///< the measured phase ends after this time at the latest,
     std::uint64_t requests = no_limit;  ///< and after this many answers
     bool spin = false;                  ///< never sleep while waiting for answers
+    bool count_calls = false;           ///< report the server's system calls; slows both a little
     std::optional<pid_t> server_pid;    ///< whose CPU time is reported
 };
 
@@ -83,6 +86,7 @@ nanoseconds now() {
 struct moment {
     nanoseconds wall = 0;
     nanoseconds server_cpu = 0;
+    std::uint64_t server_calls = 0;
     nanoseconds client_cpu = 0;
     std::uint64_t answers = 0;
 };
@@ -117,6 +121,7 @@ private:
 
     const options options_;
     clockid_t server_clock_{};
+    std::optional<bench::call_counter> server_calls_;
     int epoll_ = -1;
     std::vector<connection> connections_;
     std::vector<char> stream_;  ///< messages end to end, long enough to send or compare with
@@ -136,6 +141,8 @@ load::load(const options& chosen)
       received_(receive_bytes) {
     if (options_.server_pid && clock_getcpuclockid(*options_.server_pid, &server_clock_) != 0)
         give_up("no process with that --server-pid");
+    if (options_.server_pid && options_.count_calls)
+        server_calls_.emplace(*options_.server_pid);
     // One byte has its value from its place in the message, so that a shifted answer is noticed.
     const std::size_t length =
         std::max(receive_bytes, options_.message_bytes * options_.in_flight) +
@@ -238,8 +245,13 @@ void load::take_answers(connection& c, const char* data, std::size_t size) {
 }
 
 moment load::observe() const {
-    return {now(), options_.server_pid ? read_clock(server_clock_) : 0,
-            read_clock(CLOCK_PROCESS_CPUTIME_ID), answers_};
+    moment seen;
+    seen.wall = now();
+    seen.server_cpu = options_.server_pid ? read_clock(server_clock_) : 0;
+    seen.server_calls = server_calls_ ? server_calls_->count() : 0;
+    seen.client_cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    seen.answers = answers_;
+    return seen;
 }
 
 void load::start_measuring() {
@@ -316,6 +328,9 @@ void load::report() const {
     if (options_.server_pid)
         std::printf("  \"server_cpu_us_per_request\": %.4f,\n  \"server_busy\": %.4f,\n",
                     server / requests / 1000, server / wall);
+    if (server_calls_)
+        std::printf("  \"server_calls_per_request\": %.4f,\n",
+                    static_cast<double>(end_.server_calls - start_.server_calls) / requests);
     std::printf("  \"client_cpu_us_per_request\": %.4f,\n  \"client_busy\": %.4f\n}\n",
                 client / requests / 1000, client / wall);
 }
@@ -329,6 +344,7 @@ constexpr const char* usage =
     "  --seconds SECONDS     the longest that the measured phase lasts (1)\n"
     "  --requests N          the most answers in the measured phase (no limit)\n"
     "  --server-pid PID      report the CPU time of this process\n"
+    "  --count-calls         and its system calls; ends with status 3 where that is not allowed\n"
     "  --spin                never sleep while waiting for answers\n";
 
 [[noreturn]] void explain() {
@@ -354,8 +370,8 @@ options parse(int argc, char** argv) {
     chosen.server = parse_address(argv[1]);
     for (int i = 2; i < argc; ++i) {
         const std::string_view name = argv[i];
-        if (name == "--spin") {
-            chosen.spin = true;
+        if (name == "--spin" || name == "--count-calls") {
+            (name == "--spin" ? chosen.spin : chosen.count_calls) = true;
             continue;
         }
         if (++i == argc)
@@ -397,5 +413,10 @@ void allow_many_descriptors() {
 int main(int argc, char** argv) {
     const options chosen = parse(argc, argv);
     allow_many_descriptors();
-    load(chosen).run();
+    try {
+        load(chosen).run();
+    } catch (const std::runtime_error& not_countable) {
+        std::fprintf(stderr, "load: %s\n", not_countable.what());
+        return 3;
+    }
 }

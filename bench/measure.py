@@ -68,6 +68,9 @@ def last_line(text):
     return lines[-1] if lines else "no message"
 
 
+NOT_ALLOWED = 3  # exit status of a program of ours that this machine keeps from answering
+
+
 def ask(command, cpu, limit_seconds):
     """Runs a command to its end and returns its standard output."""
     name = os.path.basename(command[0])
@@ -78,6 +81,8 @@ def ask(command, cpu, limit_seconds):
         raise Failed(f"{name} hung: ended after {limit_seconds:.0f} s") from None
     finally:
         end(process)
+    if process.returncode == NOT_ALLOWED:
+        raise NotHere(last_line(errors))
     if process.returncode != 0:
         raise Failed(f"{name} ended with {process.returncode}: {last_line(errors)}")
     return output
@@ -160,7 +165,17 @@ def echo(case, program, setting):
             latency["p50"], latency["p99"], latency["p99_9"], report["server_busy"]]
 
 
-def count_calls(case, program, setting, requests):
+def system_calls(case, program, setting):
+    """System calls per request at full speed, by a counter in the kernel."""
+    with server([program, "127.0.0.1:0"], setting) as (address, pid):
+        report = load(address, setting, [
+            *case.options, "--server-pid", str(pid), "--count-calls",
+            "--seconds", str(setting.echo_seconds),
+            "--warm-up", str(setting.echo_warm_up_seconds)])
+    return [report["server_calls_per_request"]]
+
+
+def trace_calls(case, program, setting, requests):
     """All system calls of a server's life in which it answers this many requests."""
     with tempfile.TemporaryDirectory(prefix="heddle-bench-") as folder:
         summary = os.path.join(folder, "strace")
@@ -184,13 +199,13 @@ def can_trace():
     return subprocess.run(trial, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def system_calls(case, program, setting):
-    """System calls per request: two runs of different length, so that what a server does when
-    it starts, accepts and ends is not counted."""
+def traced_calls(case, program, setting):
+    """System calls per request under strace: two runs of different length, so that what a server
+    does when it starts, accepts and ends is not counted."""
     if not can_trace():
         raise NotHere("strace is missing or not allowed to trace")
     few = setting.counted_requests // 10
     many = setting.counted_requests
-    calls = (count_calls(case, program, setting, many) -
-             count_calls(case, program, setting, few))
+    calls = (trace_calls(case, program, setting, many) -
+             trace_calls(case, program, setting, few))
     return [calls / (many - few)]
