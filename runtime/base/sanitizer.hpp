@@ -60,7 +60,7 @@ inline void after_switch([[maybe_unused]] void* fake_stack) noexcept {
 }
 
 /// Clears what earlier flows left poisoned on a stack.
-inline void forget_poison([[maybe_unused]] void* bottom,
+inline void forget_poison([[maybe_unused]] const void* bottom,
                           [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef HEDDLE_ASAN
     __asan_unpoison_memory_region(bottom, bytes);

@@ -7,7 +7,6 @@
 #include <heddle/error.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -35,9 +34,7 @@ fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned
         fiber.flags |= flag_own_fp | flag_slow_switch;
     }
     fiber.cold->stack_class = stack_class;
-    const std::size_t length = std::min(request.name.size(), name_bytes - 1);
-    std::memcpy(fiber.cold->name, request.name.data(), length);
-    fiber.cold->name[length] = '\0';
+    fiber.cold->name[request.name.copy(fiber.cold->name, name_bytes - 1)] = '\0';
     return fiber;
 }
 
@@ -84,8 +81,6 @@ bool worker::start_slow(fiber_block& fiber) noexcept {
         context_restore_fp_environment(words);
     }
     if constexpr (switches_are_watched) {
-        const stack_class& stacks = stacks_[fiber.cold->stack_class];
-        forget_poison(stacks.bottom(fiber.cold->stack_top), stacks.bytes());
         fiber.cold->race_handle = make_race_handle();
     }
     fiber.cold->control_words = control_words_;
@@ -163,6 +158,8 @@ void worker::fiber_entry(void* block) {
     if constexpr (switches_are_watched) {
         after_switch(nullptr);
         drop_race_handle(std::exchange(home.dead_race_handle_, nullptr));
+        // Not before: a flow that ended may have bound its own stack, and run on it until just now.
+        forget_poison(home.stack_bottom(self), home.stacks_[self.cold->stack_class].bytes());
     }
     if ((self.flags & flag_detached) == 0) {
         run_joinable(*self.cold);
