@@ -153,6 +153,12 @@ inline std::uint32_t& timer_place(fiber_block& block) noexcept {
     return block.cold->timer_place;
 }
 
+/// Tells the tokens that remain that nobody will ask them to stop any more. Not by assignment:
+/// libstdc++ 12 moves the state away without saying so to it.
+inline void drop_stop_source(cold_block& cold) noexcept {
+    std::stop_source(std::nostopstate).swap(cold.stop);
+}
+
 /// The exception that ended a finished fiber, where exceptions.caught holds it.
 inline std::exception_ptr& end_exception(cold_block& cold) noexcept {
     static_assert(sizeof(std::exception_ptr) == sizeof cold.exceptions.caught);

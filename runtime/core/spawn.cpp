@@ -64,7 +64,7 @@ void release_elsewhere(fiber_block& block) noexcept {
         home->post(block, mail_release);
         return;
     }
-    block.cold->stop = std::stop_source(std::nostopstate);
+    drop_stop_source(*block.cold);
     block_store::instance().free_orphan(&block);
 }
 

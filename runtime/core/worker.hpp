@@ -96,7 +96,7 @@ public:
             return;
         }
         if (cold.stop.stop_possible()) [[unlikely]] {
-            cold.stop = std::stop_source(std::nostopstate);
+            drop_stop_source(cold);
         }
         block.outcome = 0;
         block.flags = 0;
