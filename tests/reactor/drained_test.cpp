@@ -209,6 +209,23 @@ TEST_CASE_TEMPLATE("a receive that was filled is asked again at once, for there 
     under_test.events().cancel(empty);
 }
 
+TEST_CASE_TEMPLATE("a short count keeps those behind from asking in vain", Backend,
+                   HEDDLE_READINESS_BACKENDS) {
+    harness under_test(Backend::make);
+    const pair ends = make_tcp_pair();
+    const descriptor_handle handle = attached(ends.a.get());
+    request first(operation_kind::receive, handle, 100, tcp_traits);
+    request second(operation_kind::receive, handle, 100, tcp_traits);
+    CHECK_FALSE(under_test.submit(first));
+    CHECK_FALSE(under_test.submit(second));
+    const door_keeper keeper;
+    for (request* const one : {&first, &second}) {
+        give(ends.b.get(), "ping");
+        CHECK(under_test.finish(*one) == 4);
+    }
+    CHECK(keeper.count(call::recv) == 2);
+}
+
 TEST_CASE_TEMPLATE("a descriptor without the trait is asked until it says that it has no more",
                    Backend, HEDDLE_READINESS_BACKENDS) {
     harness under_test(Backend::make);
@@ -270,6 +287,9 @@ TEST_CASE_TEMPLATE("a stream is drained by a short count only in its own lifetim
         REQUIRE((local.a.get() == number || local.b.get() == number));
         const int peer = local.a.get() == number ? local.b.get() : local.a.get();
         const descriptor_handle handle = attached(number);
+        give(peer, "already there");
+        request at_once(operation_kind::receive, handle, 100);
+        CHECK(under_test.submit(at_once));
         CHECK(receive_next(under_test, handle, peer, "warm up", {}) == "warm up");
         const door_keeper keeper;
         CHECK(receive_next(under_test, handle, peer, "ping", {}) == "ping");

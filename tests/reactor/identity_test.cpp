@@ -1,15 +1,16 @@
 // One number, several descriptors one after the other: nobody may get what belongs to another.
 #include "tests/reactor/harness.hpp"
 
-#include "runtime/base/system.hpp"
-
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <chrono>
 
 namespace heddle::test {
 namespace {
 
-namespace sys = detail::sys;
+using std::chrono::steady_clock;
+using std::chrono::operator""us;
 
 // Makes `fresh` have the number of `old`, which is closed by that.
 void take_number(owning_fd& old, owning_fd& fresh) {
@@ -130,12 +131,54 @@ TEST_CASE_TEMPLATE("a raw number that is closed under a wait can be waited for b
             give(old.b.get(), "nobody waits for this any more");
             under_test.settle();
             CHECK(wait.pending);
+            const auto begin = steady_clock::now();
+            under_test.events().poll(200'000);
+            CHECK(steady_clock::now() - begin >= 200us);  // and does not keep the poller busy
         }
         give(fresh.b.get(), "x");
         CHECK(under_test.finish(wait) == 0);
         under_test.events().cancel(stranded);
         under_test.finish(stranded);
     }
+}
+
+TEST_CASE_TEMPLATE("what is reported for a raw number that was closed under a wait is nobody's",
+                   Backend, HEDDLE_BACKENDS) {
+    harness under_test(Backend::make);
+    pair old = make_pipe();
+    pair fresh = make_pipe();
+    const descriptor_handle handle = raw(old.a.get());
+    const owning_fd duplicate(::fcntl(old.a.get(), F_DUPFD_CLOEXEC, 0));
+    request stranded(operation_kind::wait_readable, handle);
+    CHECK_FALSE(under_test.submit(stranded));
+    take_number(old.a, fresh.a);
+    under_test.events().cancel(stranded);
+    CHECK(under_test.finish(stranded) == -ECANCELED);
+    request wait(operation_kind::wait_readable, handle);
+    CHECK_FALSE(under_test.submit(wait));
+    give(old.b.get(), "nobody waits for this any more");
+    under_test.settle();
+    CHECK(wait.pending);
+    give(fresh.b.get(), "x");
+    CHECK(under_test.finish(wait) == 0);
+}
+
+TEST_CASE_TEMPLATE("a raw descriptor that comes back under the number it had is waited for",
+                   Backend, HEDDLE_BACKENDS) {
+    harness under_test(Backend::make);
+    pair ends = make_pipe();
+    const descriptor_handle handle = raw(ends.a.get());
+    owning_fd duplicate(::fcntl(ends.a.get(), F_DUPFD_CLOEXEC, 0));
+    request wait(operation_kind::wait_readable, handle);
+    CHECK_FALSE(under_test.submit(wait));
+    ends.a.reset();
+    under_test.events().cancel(wait);
+    under_test.finish(wait);
+    REQUIRE(::dup3(duplicate.get(), handle.fd, O_CLOEXEC) == handle.fd);
+    ends.a = owning_fd(handle.fd);
+    CHECK_FALSE(under_test.submit(wait));
+    give(ends.b.get(), "x");
+    CHECK(under_test.finish(wait) == 0);
 }
 
 TEST_CASE_TEMPLATE("nothing is left registered for a raw descriptor when its operations have ended",

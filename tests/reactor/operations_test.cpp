@@ -182,6 +182,28 @@ TEST_CASE_TEMPLATE("connecting to where nobody listens is refused", Backend, HED
     under_test.events().detach(connect.handle);
 }
 
+TEST_CASE_TEMPLATE("a connect that the peer does not answer stays under way until it is cancelled",
+                   Backend, HEDDLE_BACKENDS) {
+    harness under_test(Backend::make);
+    const listener busy(0);
+    const owning_fd first = make_tcp_socket();
+    connect_request answered(attached(first.get()), busy);
+    CHECK(under_test.perform(answered) == 0);
+    await(busy.fd.get(), POLLIN);
+    // The queue is full: the system drops what else comes, as a silent peer would.
+    const owning_fd second = make_tcp_socket();
+    connect_request connect(attached(second.get()), busy);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(under_test.submit(connect, false));
+        CHECK(connect.result == -EAGAIN);
+    }
+    CHECK_FALSE(under_test.submit(connect));
+    under_test.settle();
+    CHECK(connect.pending);
+    under_test.events().cancel(connect);
+    CHECK(under_test.finish(connect) == -ECANCELED);
+}
+
 struct unix_listener {
     explicit unix_listener(int backlog) : fd(sys::socket(AF_UNIX, SOCK_STREAM)) {
         address.sun_family = AF_UNIX;

@@ -29,9 +29,13 @@ constexpr std::int64_t an_hour_ns = 3'600'000'000'000;
 TEST_CASE_TEMPLATE("a poll that finds nothing lasts as long as it may, to the nanosecond", Backend,
                    HEDDLE_BACKENDS) {
     harness under_test(Backend::make);
-    const pair ends = make_pipe();
-    request wait(operation_kind::wait_readable, raw(ends.a.get()));
-    CHECK_FALSE(under_test.submit(wait));
+    const pair pipe = make_pipe();
+    const pair tcp = make_tcp_pair();  // can always be written, which nobody waits for
+    request waits[] = {{operation_kind::wait_readable, raw(pipe.a.get())},
+                       {operation_kind::receive, attached(tcp.a.get()), 100}};
+    for (request& one : waits) {
+        CHECK_FALSE(under_test.submit(one));
+    }
     under_test.settle();
     for (const nanoseconds timeout : {nanoseconds(1), nanoseconds(50us), nanoseconds(1500us)}) {
         CAPTURE(timeout.count());
@@ -39,9 +43,11 @@ TEST_CASE_TEMPLATE("a poll that finds nothing lasts as long as it may, to the na
         under_test.events().poll(timeout.count());
         CHECK(steady_clock::now() - begin >= timeout);
     }
-    CHECK(wait.pending);
-    under_test.events().cancel(wait);
-    under_test.finish(wait);
+    for (request& one : waits) {
+        CHECK(one.pending);
+        under_test.events().cancel(one);
+        under_test.finish(one);
+    }
 }
 
 TEST_CASE("without epoll_pwait2 a poll never ends early either") {
