@@ -90,6 +90,13 @@ def ninja(folder, targets, jobs):
     return process.run(command, dict(os.environ), BUILD_LIMIT_S)
 
 
+def is_built(folder, program):
+    """Whether everything that a program consists of is up to date."""
+    asked = process.run(["ninja", "-C", folder, "-n", *program.targets], dict(os.environ),
+                        BUILD_LIMIT_S)
+    return asked.status == 0 and "no work to do" in asked.output
+
+
 def programs(root, folder):
     """The test programs of a configured folder, in the order in which they were registered."""
     outputs = {target["id"]: [os.path.relpath(name, folder) for name in target["filename"]]
