@@ -1,0 +1,81 @@
+// The examples, run as a user would run them.
+#include "program.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace heddle::test;
+
+namespace {
+
+std::uint16_t port_of(const std::string& first_line) {
+    const std::string expected = "listening on 127.0.0.1:";
+    REQUIRE(first_line.substr(0, expected.size()) == expected);
+    return static_cast<std::uint16_t>(std::stoi(first_line.substr(expected.size())));
+}
+
+}  // namespace
+
+TEST_CASE("hello prints what README says") {
+    program hello(HELLO_PROGRAM);
+    CHECK(hello.read_all() == "the answer is 42\ntick 1\ntick 2\ntick 3\n");
+    CHECK(hello.wait() == 0);
+}
+
+TEST_CASE("the echo server sends back what it receives, to many clients at once") {
+    program server(ECHO_SERVER_PROGRAM, "127.0.0.1:0");
+    const std::uint16_t port = port_of(server.read_line());
+    std::vector<std::unique_ptr<client>> clients;
+    for (int i = 0; i < 100; ++i) {
+        clients.push_back(std::make_unique<client>(port));
+    }
+    for (int turn = 0; turn < 3; ++turn) {
+        for (const auto& one : clients) {
+            one->send("the turn of " + std::to_string(turn));
+        }
+        for (const auto& one : clients) {
+            CHECK(one->receive(13) == "the turn of " + std::to_string(turn));
+        }
+    }
+    server.send_signal(SIGTERM);
+    CHECK(server.wait() == 0);
+    for (const auto& one : clients) {
+        CHECK(one->receive(1).empty());
+    }
+}
+
+TEST_CASE("the echo server answers a half-closed connection and then closes it") {
+    program server(ECHO_SERVER_PROGRAM, "127.0.0.1:0");
+    const client one(port_of(server.read_line()));
+    const std::string long_text(50'000, 'x');
+    one.send(long_text);
+    one.end_sending();
+    CHECK(one.receive(long_text.size() + 1) == long_text);
+    server.send_signal(SIGINT);
+    CHECK(server.wait() == 0);
+}
+
+TEST_CASE("the echo server survives clients that vanish") {
+    program server(ECHO_SERVER_PROGRAM, "127.0.0.1:0");
+    const std::uint16_t port = port_of(server.read_line());
+    for (int i = 0; i < 50; ++i) {
+        client rude(port);
+        rude.send("you will not reach me");
+        rude.reset();
+    }
+    const client polite(port);
+    polite.send("still there?");
+    CHECK(polite.receive(12) == "still there?");
+    server.send_signal(SIGTERM);
+    CHECK(server.wait() == 0);
+}
+
+TEST_CASE("the echo server says what is wrong with its address and ends") {
+    program server(ECHO_SERVER_PROGRAM, "not an address");
+    CHECK(server.read_all().empty());
+    CHECK(server.wait() == 1);
+}

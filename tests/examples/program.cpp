@@ -1,0 +1,128 @@
+#include "program.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+namespace heddle::test {
+
+namespace {
+
+int checked(int result, const char* what) {
+    if (result < 0) {
+        throw std::system_error(errno, std::generic_category(), what);
+    }
+    return result;
+}
+
+}  // namespace
+
+program::program(const std::string& path, const std::string& argument) {
+    int ends[2];
+    checked(::pipe2(ends, O_CLOEXEC), "pipe2");
+    pid_ = checked(::fork(), "fork");
+    if (pid_ == 0) {
+        ::dup2(ends[1], STDOUT_FILENO);
+        ::execl(path.c_str(), path.c_str(), argument.empty() ? nullptr : argument.c_str(), nullptr);
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    output_ = ends[0];
+}
+
+program::~program() {
+    if (pid_ > 0) {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    ::close(output_);
+}
+
+std::string program::read_line() {
+    std::string line;
+    char byte = 0;
+    while (::read(output_, &byte, 1) == 1 && byte != '\n') {
+        line += byte;
+    }
+    return line;
+}
+
+std::string program::read_all() {
+    std::string text;
+    char bytes[256];
+    for (;;) {
+        const ssize_t count = ::read(output_, bytes, sizeof bytes);
+        if (count <= 0) {
+            return text;
+        }
+        text.append(bytes, static_cast<std::size_t>(count));
+    }
+}
+
+void program::send_signal(int number) const {
+    ::kill(pid_, number);
+}
+
+int program::wait() {
+    int status = 0;
+    checked(::waitpid(std::exchange(pid_, -1), &status, 0), "waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+client::client(std::uint16_t port) : fd_(checked(::socket(AF_INET, SOCK_STREAM, 0), "socket")) {
+    const timeval limit{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+        const int error = errno;
+        ::close(fd_);
+        throw std::system_error(error, std::generic_category(), "connect");
+    }
+}
+
+client::~client() {
+    ::close(fd_);
+}
+
+void client::send(const std::string& text) const {
+    checked(static_cast<int>(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL)), "send");
+}
+
+void client::end_sending() const {
+    ::shutdown(fd_, SHUT_WR);
+}
+
+void client::reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::close(std::exchange(fd_, -1));
+}
+
+std::string client::receive(std::size_t count) const {
+    std::string text(count, '\0');
+    std::size_t filled = 0;
+    while (filled < count) {
+        const ssize_t got = ::recv(fd_, text.data() + filled, count - filled, 0);
+        if (got <= 0) {
+            break;
+        }
+        filled += static_cast<std::size_t>(got);
+    }
+    text.resize(filled);
+    return text;
+}
+
+}  // namespace heddle::test
