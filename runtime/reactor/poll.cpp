@@ -44,7 +44,6 @@ public:
         // ready, the next one begins behind it.
         struct {
             int fd;
-            std::uint32_t registration;
             readiness what;
         } batch[poll_batch];
         int size = 0;
@@ -53,13 +52,12 @@ public:
             first_ = first_ % others + 1;
             const pollfd& one = descriptors_[first_];
             if (one.revents != 0) {
-                batch[size++] = {one.fd, find(one.fd)->registration,
-                                 static_cast<unsigned short>(one.revents)};
+                batch[size++] = {one.fd, static_cast<unsigned short>(one.revents)};
                 --left;
             }
         }
         for (int i = 0; i < size; ++i) {
-            report(batch[i].fd, batch[i].registration, batch[i].what);
+            report(batch[i].fd, no_registration, batch[i].what);
         }
     }
 
@@ -67,7 +65,6 @@ protected:
     int attach(int, descriptor_record&) noexcept override { return 0; }
 
     void forget(int, descriptor_record& record) noexcept override {
-        ++record.registration;
         if (record.place < 0) {
             return;
         }
@@ -99,6 +96,9 @@ protected:
     }
 
 private:
+    // Reports are never late here: each poll() asks for what is watched now.
+    static constexpr std::uint32_t no_registration = 0;
+
     owning_fd wake_;
     std::vector<pollfd> descriptors_;  // the first is wake_
     std::size_t first_ = 0;            // where the last batch ended

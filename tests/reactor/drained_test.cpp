@@ -287,15 +287,32 @@ TEST_CASE_TEMPLATE("a stream is drained by a short count only in its own lifetim
         REQUIRE((local.a.get() == number || local.b.get() == number));
         const int peer = local.a.get() == number ? local.b.get() : local.a.get();
         const descriptor_handle handle = attached(number);
-        give(peer, "already there");
-        request at_once(operation_kind::receive, handle, 100);
-        CHECK(under_test.submit(at_once));
         CHECK(receive_next(under_test, handle, peer, "warm up", {}) == "warm up");
         const door_keeper keeper;
         CHECK(receive_next(under_test, handle, peer, "ping", {}) == "ping");
         CHECK(keeper.count(call::recv) == 2);
         under_test.events().detach(handle);
     }
+}
+
+TEST_CASE_TEMPLATE("the next owner of a number is not kept from trying by what the last one found",
+                   Backend, HEDDLE_READINESS_BACKENDS) {
+    harness under_test(Backend::make);
+    const pair ends = make_socket_pair();
+    const descriptor_handle first = attached(ends.a.get());
+    fill(first.fd);
+    request receive(operation_kind::receive, first, 100);
+    request send(operation_kind::send, first, "x");
+    CHECK_FALSE(under_test.submit(receive));
+    CHECK_FALSE(under_test.submit(send));
+    under_test.events().detach(first);
+    take(ends.b.get());
+    give(ends.b.get(), "already there");
+    receive.handle = send.handle = attached(first.fd);
+    CHECK(under_test.submit(receive));
+    CHECK(receive.text() == "already there");
+    CHECK(under_test.submit(send));
+    CHECK(send.result == 1);
 }
 
 }  // namespace

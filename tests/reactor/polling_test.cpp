@@ -50,6 +50,25 @@ TEST_CASE_TEMPLATE("a poll that finds nothing lasts as long as it may, to the na
     }
 }
 
+TEST_CASE_TEMPLATE("a hang-up that nobody waits for does not keep the poller busy", Backend,
+                   HEDDLE_BACKENDS) {
+    harness under_test(Backend::make);
+    for (const bool by_id : {false, true}) {
+        pair ends = make_socket_pair();
+        const descriptor_handle handle = by_id ? attached(ends.a.get()) : raw(ends.a.get());
+        request receive(operation_kind::receive, handle, 10);
+        CHECK_FALSE(under_test.submit(receive));
+        give(ends.b.get(), "x");
+        CHECK(under_test.finish(receive) == 1);
+        ends.b.reset();
+        under_test.settle();
+        const auto begin = steady_clock::now();
+        under_test.events().poll(200'000);
+        CHECK(steady_clock::now() - begin >= 200us);
+        under_test.events().detach(handle);
+    }
+}
+
 TEST_CASE("without epoll_pwait2 a poll never ends early either") {
     // In a child, because the door remembers that the call is absent.
     const child_result child = run_child([] {
