@@ -91,7 +91,9 @@ private:
 
     fiber_block*& slot(std::uint64_t place) noexcept { return slots_[place & (capacity_ - 1)]; }
 
-    void prefetch() noexcept {
+    // Always inline: g++ takes a function that only prefetches for one without effect, and drops
+    // calls of it.
+    [[gnu::always_inline]] void prefetch() noexcept {
         if (tail_ - head_ < prefetch_from) [[likely]] {
             return;
         }
