@@ -23,12 +23,13 @@ namespace {
 using namespace std::chrono_literals;
 
 // A signal handler may do very little. Ours writes a byte to a pipe, whose other end a fiber waits
-// for like for any descriptor.
+// for like for any descriptor. (A full pipe takes no byte, and needs none.)
 int signal_pipe[2];
 
 void on_signal(int) {
-    const char byte = 0;
-    static_cast<void>(!::write(signal_pipe[1], &byte, 1));
+    const int saved_errno = errno;
+    [[maybe_unused]] const auto written = ::write(signal_pipe[1], "", 1);
+    errno = saved_errno;
 }
 
 void catch_signals() {
@@ -43,6 +44,7 @@ void catch_signals() {
 void serve(heddle::tcp_stream peer) {
     char buffer[4096];
     std::error_code failed;
+    peer.set_no_delay(true, failed);  // small answers go at once
     while (const std::size_t count = peer.read(buffer, failed)) {
         peer.write_all(std::string_view(buffer, count), failed);
         if (failed) {
@@ -61,7 +63,7 @@ void accept_all(heddle::tcp_listener& listener) {
             return;
         } else {
             // Out of descriptors, as a rule: connections that end give some back.
-            std::fprintf(stderr, "accept: %s\n", failed.message().c_str());
+            std::fprintf(stderr, "echo_server: accept: %s\n", failed.message().c_str());
             heddle::this_fiber::sleep_for(10ms);
         }
     }
