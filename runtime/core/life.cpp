@@ -177,6 +177,7 @@ void worker::finish(fiber_block& self) noexcept {
     if (before == end_state::detached) [[unlikely]] {
         drop_what_it_left(self);  // code of the user's, which may wait: so before the stack goes
     }
+    check_control_words(self);
     const bool run_by_joiner = (self.flags & flag_run_by_joiner) != 0;
     departing_.flags = self.flags & (flag_own_fp | flag_slow_switch);
     // The stack goes first, so that the next fiber to start gets it while it is warm. Nothing is
@@ -271,6 +272,20 @@ const std::byte* worker::stack_bottom(const fiber_block& fiber) noexcept {
     return stacks_[fiber.cold->stack_class].bottom(fiber.cold->stack_top);
 }
 
+// In checked builds: whether the fiber that is about to give way, or to end, changed what is the
+// thread's.
+void worker::check_control_words([[maybe_unused]] fiber_block& self) noexcept {
+#ifdef HEDDLE_CHECKED
+    if (switch_keeps_control_words || (self.flags & flag_own_fp) != 0 ||
+        context_save_fp_environment() == control_words_) {
+        return;
+    }
+    current_ = &self;  // the culprit is to be named, not its successor
+    HEDDLE_ASSERT(false, "a fiber changed the floating-point control words and gave way, but was "
+                         "not spawned with fiber_options::own_fp_environment");
+#endif
+}
+
 std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept {
     // The exception globals, the floating-point control words and the tools' view of the stack
     // belong to the flow. What is installed here is the successor's; what is saved is ours.
@@ -290,12 +305,9 @@ std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept
         self.cold->control_words = context_save_fp_environment();
         context_restore_fp_environment(control_words_);
     }
-#ifdef HEDDLE_CHECKED
-    HEDDLE_ASSERT(switch_keeps_control_words || (self.flags & flag_own_fp) != 0 ||
-                      context_save_fp_environment() == control_words_,
-                  "a fiber changed the floating-point control words and gave way, but was not "
-                  "spawned with fiber_options::own_fp_environment");
-#endif
+    if (&self != &departing_) {
+        check_control_words(self);
+    }
     if ((next.flags & flag_own_fp) != 0) {
         context_restore_fp_environment(next.cold->control_words);
     }

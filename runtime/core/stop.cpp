@@ -34,10 +34,10 @@ void request_stop_from_dispatcher(worker& home, fiber_block& block) noexcept {
     if (exchange(block.cold->stop_asked, true)) {
         return;
     }
-    home.apply_stop(block);
     current_worker = nullptr;
     run_callbacks(*block.cold);
     current_worker = &home;
+    home.apply_stop(block);
 }
 
 bool request_fiber_stop(fiber_block* block) noexcept {
@@ -45,6 +45,7 @@ bool request_fiber_stop(fiber_block* block) noexcept {
     if (exchange(cold.stop_asked, true)) {
         return false;
     }
+    run_callbacks(cold);  // first: whoever is cancelled finds its token stopped
     if (current_worker != nullptr &&
         block->home.load(std::memory_order_relaxed) == current_worker) {
         current_worker->apply_stop(*block);
@@ -54,7 +55,6 @@ bool request_fiber_stop(fiber_block* block) noexcept {
             home->post(*block, mail_stop);
         }
     }
-    run_callbacks(cold);
     return true;
 }
 

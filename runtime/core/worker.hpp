@@ -274,14 +274,16 @@ private:
     [[gnu::always_inline]] bool start(fiber_block& fiber) noexcept {
         cold_block& cold = *fiber.cold;
         cold.stack_top = stacks_[cold.stack_class].take();
-        if (switches_are_watched || cold.stack_top == nullptr || (fiber.flags & flag_own_fp) != 0)
-            [[unlikely]] {
+        if (switches_are_watched || switch_keeps_control_words || cold.stack_top == nullptr ||
+            (fiber.flags & flag_own_fp) != 0) [[unlikely]] {
             if (!start_slow(fiber)) {
                 return false;
             }
         }
         fiber.state = fiber_state::started;
-        context_make(fiber.context, cold.stack_top, fiber_entry, &fiber);
+        if constexpr (!switch_keeps_control_words) {
+            context_make(fiber.context, cold.stack_top, fiber_entry, &fiber);
+        }
         return true;
     }
     bool start_slow(fiber_block& fiber) noexcept;
@@ -297,6 +299,7 @@ private:
     fiber_block* settle_end(fiber_block& fiber, end_state before) noexcept;
     void drop_what_it_left(fiber_block& fiber) noexcept;
     void report_exception(cold_block& cold) noexcept;
+    void check_control_words(fiber_block& self) noexcept;
     std::uint8_t stack_class_of(const spawn_request& request);
     void draw_tickets() noexcept;
 

@@ -385,8 +385,22 @@ TEST_CASE("a request to stop from a plain thread ends a sleep, and runs the call
     CHECK(ran_in == asker);
 }
 
+TEST_CASE("whoever is cancelled finds its stop token stopped") {
+    for (int round = 0; round < scaled(200); ++round) {
+        heddle::run([] {
+            fiber child([](std::stop_token token) {
+                CHECK_THROWS_AS(sleep_for_ever(), heddle::cancelled);
+                return token.stop_requested();
+            });
+            heddle::this_fiber::yield();
+            const std::jthread thread([&] { child.request_stop(); });
+            CHECK(child.join());
+        });
+    }
+}
+
 TEST_CASE("stops from plain threads meet fibers that start, wait and end") {
-    for (int round = 0; round < scaled(300); ++round) {
+    for (int round = 0; round < scaled(150); ++round) {
         heddle::run([] {
             std::vector<fiber<>> fibers;
             for (int i = 0; i < 32; ++i) {
