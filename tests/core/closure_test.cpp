@@ -33,7 +33,7 @@ struct tracked {
 
     bool aligned() const { return reinterpret_cast<std::uintptr_t>(this) % Align == 0; }
 
-    alignas(Align) int number;
+    alignas(Align < alignof(int) ? alignof(int) : Align) int number;
     unsigned char padding[Bytes - sizeof(int)] = {};
 
 private:
@@ -208,9 +208,10 @@ TEST_CASE("a closure that cannot be copied leaves no fiber behind") {
             CHECK_THROWS_WITH_AS(static_cast<void>(spawn(bad)), "copied", std::runtime_error);
             CHECK_THROWS_WITH_AS(heddle::spawn_detached([](const auto&) {}, bad), "copied",
                                  std::runtime_error);
-            CHECK_THROWS_WITH_AS(fiber([](const std::string&, const throws_when_copied&) {},
-                                       std::string(100, 'x'), bad),
-                                 "copied", std::runtime_error);
+            CHECK_THROWS_WITH_AS(
+                static_cast<void>(fiber([](const std::string&, const throws_when_copied&) {},
+                                        std::string(100, 'x'), bad)),
+                "copied", std::runtime_error);
             CHECK(heddle::get_statistics().fibers_alive == 1);
         }
         CHECK(fiber([] { return 1; }).join() == 1);
