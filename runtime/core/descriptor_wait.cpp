@@ -35,6 +35,9 @@ wait_reason reason_of(operation_kind kind) noexcept {
 
 // A plain thread has no reactor: it tries, and sleeps in poll(2).
 operation_outcome perform_blocking(operation& what, std::int64_t deadline_ns) noexcept {
+    if (what.handle.fd < 0) {
+        return {wait_status::event, -EBADF};  // poll(2) would take it for nothing to wait for
+    }
     for (;;) {
         const std::int64_t result = try_operation(what);
         if (result != -EAGAIN) {

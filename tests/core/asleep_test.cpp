@@ -1,0 +1,145 @@
+// What happens when every fiber waits for another.
+#include "helpers.hpp"
+#include "runtime/core/asleep.hpp"
+#include "tests/support/support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <thread>
+
+using namespace heddle::test;
+using heddle::deadlock_error;
+using heddle::fiber;
+using heddle::spawn;
+
+namespace {
+
+void sleep_for_ever() {
+    heddle::this_fiber::sleep_until(heddle::deadline::never());
+}
+
+// Answers for the system: a tool may run threads of its own in the process.
+class alone {
+public:
+    alone() {
+        heddle::detail::other_threads_hook = []() noexcept { return false; };
+    }
+    alone(const alone&) = delete;
+    alone& operator=(const alone&) = delete;
+    ~alone() { heddle::detail::other_threads_hook = nullptr; }
+};
+
+}  // namespace
+
+TEST_CASE("fibers that can never run again are stopped, and run() throws the list of them") {
+    const alone here;
+    bool unwound = false;
+    std::string list;
+    try {
+        heddle::run([&] {
+            auto waiter = spawn(heddle::fiber_options{.name = "waiter"}, [&] {
+                struct note {
+                    bool& unwound;
+                    ~note() { unwound = true; }
+                } const at_end{unwound};
+                sleep_for_ever();
+            });
+            waiter.join();
+        });
+    } catch (const deadlock_error& error) {
+        list = error.what();
+    }
+    CHECK(unwound);
+    CHECK(list.find("\"main\", waiting: joining fiber") != std::string::npos);
+    CHECK(list.find("\"waiter\", waiting: sleeping") != std::string::npos);
+}
+
+TEST_CASE("a fiber that cannot be stopped makes a deadlock end the process at once, listed") {
+    const child_result ended = run_child([] {
+        const alone here;
+        heddle::run(
+            [] {
+                // The destructor's join is no cancellation point, and the fiber it waits for goes
+                // on waiting for good, whatever it is asked.
+                fiber<> stubborn = spawn([] {
+                    for (;;) {
+                        std::error_code ignored;
+                        fiber<> endless = spawn([] {
+                            struct waits_in_destructor {
+                                ~waits_in_destructor() {
+                                    std::error_code also_ignored;
+                                    heddle::this_fiber::sleep_until(heddle::deadline::never(),
+                                                                    also_ignored);
+                                }
+                            };
+                            try {
+                                const waits_in_destructor last;
+                                throw 1;
+                            } catch (int) {
+                            }
+                        });
+                        endless.join(ignored);
+                        return;
+                    }
+                });
+            },
+            {.shutdown_grace = std::chrono::hours(1)});
+    });
+    CHECK(ended.signal == SIGABRT);
+    CHECK(ended.output.find("fibers are left that cannot be stopped") != std::string::npos);
+    CHECK(ended.output.find("sleeping") != std::string::npos);
+}
+
+TEST_CASE("a program that another thread can still wake is not taken for a deadlock") {
+    fiber<int> asleep;
+    std::thread outside;
+    heddle::run([&] {
+        asleep = spawn([] {
+            std::error_code stopped;
+            heddle::this_fiber::sleep_until(heddle::deadline::never(), stopped);
+            return 7;
+        });
+        outside = std::thread([&] { asleep.request_stop(); });
+        CHECK(asleep.join() == 7);
+    });
+    outside.join();
+}
+
+TEST_CASE(
+    "a fiber that catches its stop in a deadlock may still end well, and run() still throws") {
+    const alone here;
+    CHECK_THROWS_AS(heddle::run([] {
+                        try {
+                            sleep_for_ever();
+                        } catch (const heddle::cancelled&) {
+                        }
+                    }),
+                    deadlock_error);
+}
+
+TEST_CASE("stop callbacks of a deadlock run as on a plain thread") {
+    const alone here;
+    bool called = false;
+    CHECK_THROWS_AS(heddle::run([&] {
+                        const std::stop_callback note(heddle::this_fiber::get_stop_token(), [&] {
+                            called = heddle::this_fiber::get_id() == heddle::fiber_id();
+                        });
+                        sleep_for_ever();
+                    }),
+                    deadlock_error);
+    CHECK(called);
+}
+
+TEST_CASE("threads are counted as the system tells") {
+    if (heddle::detail::under_valgrind() || heddle::detail::switches_are_watched) {
+        return skip("a tool may have threads of its own");
+    }
+    CHECK_FALSE(heddle::detail::other_threads_exist());
+    std::atomic<bool> counted = false;
+    std::thread other([&] { counted.wait(false); });
+    CHECK(heddle::detail::other_threads_exist());
+    counted = true;
+    counted.notify_all();
+    other.join();
+}

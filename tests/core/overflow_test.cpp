@@ -1,0 +1,162 @@
+// Stack overflow: who is told what, and who gets the fault.
+#include "helpers.hpp"
+#include "tests/support/support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <sys/mman.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+
+using namespace heddle::test;
+using heddle::fiber_options;
+
+namespace {
+
+// Each call leaves 256 bytes on the stack that the compiler cannot do without.
+[[gnu::noinline]] int recurse(int depth) {
+    volatile char room[256];
+    room[0] = static_cast<char>(depth);
+    const int below = depth == 0 ? 0 : recurse(depth + 1);
+    return below + room[0];
+}
+
+// Writes into the guard of the running fiber, from inside of its last valid frame.
+void run_into_guard() {
+    std::printf("%d\n", recurse(1));
+}
+
+// What a tool does with a fault on its own, it does instead of us.
+bool tool_takes_faults() {
+#ifdef HEDDLE_ASAN
+    return true;
+#else
+    return heddle::detail::under_valgrind();
+#endif
+}
+
+void handle_fault_elsewhere(int, siginfo_t*, void*) {
+    std::fputs("the user's handler\n", stderr);
+    std::_Exit(42);
+}
+
+void install_user_handler() {
+    struct sigaction mine = {};
+    mine.sa_sigaction = handle_fault_elsewhere;
+    mine.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &mine, nullptr);
+}
+
+void fault_elsewhere() {
+    void* const page = ::mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *static_cast<volatile char*>(page) = 1;
+}
+
+bool contains(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a fiber that overruns its stack is named with its size, place and frames, and dies") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] {
+        heddle::run([] {
+            heddle::spawn(fiber_options{.name = "digger", .stack_bytes = 64 * 1024}, run_into_guard)
+                .join();
+        });
+    });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK(contains(ended.output, "stack overflow"));
+    CHECK(contains(ended.output, "65536 bytes"));
+    CHECK(contains(ended.output, "\"digger\""));
+    CHECK(contains(ended.output, "spawned at core_test+0x"));
+    CHECK(contains(ended.output, "innermost frames:\nheddle:   core_test+0x"));
+}
+
+TEST_CASE("the first fiber's overflow is reported like any other's") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] { heddle::run(run_into_guard); });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK(contains(ended.output, "stack overflow"));
+    CHECK(contains(ended.output, "\"main\""));
+}
+
+TEST_CASE("a fault that is no overflow goes to the handler that was there before run()") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] {
+        install_user_handler();
+        heddle::run(fault_elsewhere);
+    });
+    CHECK(ended.exit_status == 42);
+    CHECK(contains(ended.output, "the user's handler"));
+    CHECK_FALSE(contains(ended.output, "stack overflow"));
+}
+
+TEST_CASE("a fault that is no overflow and has no handler ends the process by SIGSEGV") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] { heddle::run(fault_elsewhere); });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK_FALSE(contains(ended.output, "stack overflow"));
+}
+
+TEST_CASE("a handler that the user installs inside run() stays, and outlives it") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] {
+        heddle::run(install_user_handler);
+        fault_elsewhere();
+    });
+    CHECK(ended.exit_status == 42);
+}
+
+TEST_CASE("run() leaves signal handlers and the alternate stack as it found them") {
+    struct sigaction before = {};
+    struct sigaction after = {};
+    stack_t stack_before = {};
+    stack_t stack_after = {};
+    sigaction(SIGSEGV, nullptr, &before);
+    sigaltstack(nullptr, &stack_before);
+    heddle::run([] {}, {.dump_on_sigquit = true});
+    sigaction(SIGSEGV, nullptr, &after);
+    sigaltstack(nullptr, &stack_after);
+    const bool same_handler = before.sa_handler == after.sa_handler;
+    CHECK(same_handler);
+    CHECK((stack_before.ss_flags & SS_DISABLE) == (stack_after.ss_flags & SS_DISABLE));
+    CHECK(stack_before.ss_sp == stack_after.ss_sp);
+}
+
+TEST_CASE("with report_stack_overflow off an overflow dies without a word") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended =
+        run_child([] { heddle::run(run_into_guard, {.report_stack_overflow = false}); });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK_FALSE(contains(ended.output, "stack overflow"));
+}
+
+TEST_CASE("SIGQUIT prints the fibers and the program goes on") {
+    const child_result ended = run_child([] {
+        heddle::run(
+            [] {
+                std::raise(SIGQUIT);
+                std::puts("still here");
+            },
+            {.dump_on_sigquit = true});
+    });
+    CHECK(ended.exit_status == 0);
+    CHECK(contains(ended.output, "\"main\", running"));
+    CHECK(contains(ended.output, "still here"));
+}
