@@ -226,6 +226,25 @@ TEST_CASE_TEMPLATE("a short count keeps those behind from asking in vain", Backe
     CHECK(keeper.count(call::recv) == 2);
 }
 
+TEST_CASE_TEMPLATE("what has said that it has nothing is not asked again before it is reported",
+                   Backend, HEDDLE_READINESS_BACKENDS) {
+    harness under_test(Backend::make);
+    const pair ends = make_socket_pair();
+    fill(ends.a.get());
+    const descriptor_handle handle = attached(ends.a.get());
+    const door_keeper keeper;
+    for (int round = 0; round < 3; ++round) {
+        request receive(operation_kind::receive, handle, 100);
+        request send(operation_kind::send, handle, "x");
+        CHECK_FALSE(under_test.submit(receive));
+        CHECK_FALSE(under_test.submit(send));
+        under_test.events().cancel(receive);
+        under_test.events().cancel(send);
+    }
+    CHECK(keeper.count(call::recv) == 1);
+    CHECK(keeper.count(call::send) == 1);
+}
+
 TEST_CASE_TEMPLATE("a descriptor without the trait is asked until it says that it has no more",
                    Backend, HEDDLE_READINESS_BACKENDS) {
     harness under_test(Backend::make);

@@ -6,6 +6,7 @@
 #include "tests/support/report.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <deque>
@@ -92,6 +93,26 @@ TEST_CASE("the late back-end cancels later, and what was transferred meanwhile w
         }
     }
     CHECK(cancelled > 10);
+    CHECK(won > 10);
+}
+
+TEST_CASE("the late back-end lets a transfer win over a detach too") {
+    detail::random_sequence random(seed());
+    int won = 0;
+    for (int round = 0; round < 100; ++round) {
+        harness under_test(with_seed(random.next()));
+        const pair ends = make_pipe();
+        request read(operation_kind::read, attached(ends.a.get()), 100);
+        CHECK_FALSE(under_test.submit(read));
+        give(ends.b.get(), "x");
+        under_test.events().poll(0);
+        under_test.events().detach(read.handle);
+        CHECK_FALSE(read.pending);
+        const std::string left = take(ends.a.get());
+        CHECK(std::string(read.text()) + left == "x");
+        CHECK(read.result == (left.empty() ? 1 : -ECANCELED));
+        won += left.empty() ? 1 : 0;
+    }
     CHECK(won > 10);
 }
 
