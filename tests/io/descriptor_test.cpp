@@ -58,7 +58,7 @@ TEST_CASE("a pipe carries more than it holds, without blocking the thread") {
             for (std::string part; !(part = read_some(ends.reading.get(), 70'000)).empty();) {
                 received += part;
             }
-            CHECK(received == sent);
+            CHECK((received == sent));
         });
     }
 }
@@ -159,7 +159,7 @@ TEST_CASE("a regular file is always ready") {
         for (std::string part; !(part = read_some(file.get(), 10'000)).empty();) {
             received += part;
         }
-        CHECK(received == pattern(100'000));
+        CHECK((received == pattern(100'000)));
     });
 }
 

@@ -306,6 +306,6 @@ TEST_CASE("bytes that were written before a close still arrive") {
         heddle::fiber reader([&] { return read_all(ends.b); });
         ends.a.write_all(pattern(100'000));
         ends.a.close();
-        CHECK(reader.join() == pattern(100'000));
+        CHECK((reader.join() == pattern(100'000)));
     });
 }

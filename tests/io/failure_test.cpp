@@ -231,7 +231,7 @@ TEST_CASE("transfers that the system cuts short lose nothing") {
         }
         std::string received(sent.size(), '\0');
         ends.b.read_exactly(received);
-        CHECK(received == sent);
+        CHECK((received == sent));
         {
             const failure writing(call::write, 11, 10'000);
             CHECK(heddle::write(pipe.writing.get(), sent) == 11);
@@ -245,7 +245,7 @@ TEST_CASE("transfers that the system cuts short lose nothing") {
                 received.append(bytes, heddle::read(pipe.reading.get(), bytes));
             }
         }
-        CHECK(received == sent);
+        CHECK((received == sent));
     });
 }
 

@@ -136,7 +136,7 @@ std::string pattern(std::size_t size) {
     std::string bytes(size, '\0');
     std::size_t index = 0;
     std::generate(bytes.begin(), bytes.end(),
-                  [&] { return static_cast<char>((index++ * 2654435761U) >> 7); });
+                  [&] { return static_cast<char>('!' + (index++ * 2654435761U >> 7) % 94); });
     return bytes;
 }
 

@@ -65,7 +65,8 @@ void drain(int from, int to);
 /// Makes the close of a TCP socket a reset.
 void reset_on_close(int fd);
 
-/// `size` bytes that differ from their neighbours.
+/// `size` printable bytes that differ from their neighbours. Long ones are compared in parentheses,
+/// so that a failure does not print them.
 std::string pattern(std::size_t size);
 
 /// Lets `f` stand in the door to the system, as sys::intercept says, while it lives.

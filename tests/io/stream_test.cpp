@@ -113,7 +113,7 @@ TEST_CASE("large transfers arrive whole, whatever the steps") {
                 ends.a.write_all(sent);
                 ends.a.close();
             });
-            CHECK(read_all(ends.b, step) == sent);
+            CHECK((read_all(ends.b, step) == sent));
         });
     }
 }
@@ -138,7 +138,7 @@ TEST_CASE("write takes a part of what is too much, and says how much") {
         while (received.size() < sent.size()) {
             received += take(ends.there.get());
         }
-        CHECK(received == sent);
+        CHECK((received == sent));
     });
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("both directions of a stream flow at once") {
             ends.b.shutdown_write();
         });
         heddle::fiber reader([&] { return read_all(ends.a, 10'000) == sent; });
-        CHECK(read_all(ends.b, 100'000) == sent);
+        CHECK((read_all(ends.b, 100'000) == sent));
         CHECK(reader.join());
     });
 }

@@ -29,7 +29,7 @@ TEST_CASE("threads talk over streams without any run()") {
     std::string answer(sent.size(), '\0');
     client.read_exactly(answer);
     server.join();
-    CHECK(answer == sent);
+    CHECK((answer == sent));
     CHECK(client.read(answer) == 0);
 }
 
@@ -69,15 +69,18 @@ TEST_CASE("a pipe carries more than it holds between a thread and a fiber") {
         return all;
     });
     writer.join();
-    CHECK(received == sent);
+    CHECK((received == sent));
 }
 
 TEST_CASE("a number that is not open is an error on a thread, too") {
     char byte[1];
+    CHECK(outcome_of([] { heddle::wait_readable(-1); }) == outcome::bad_descriptor);
+    CHECK(outcome_of([] { heddle::wait_writable(-1); }) == outcome::bad_descriptor);
     CHECK(outcome_of([&] { heddle::read(-1, byte); }) == outcome::bad_descriptor);
     CHECK(outcome_of([] { heddle::write(-1, "x"); }) == outcome::bad_descriptor);
     CHECK(outcome_of([&] { tcp_stream().read(byte); }) == outcome::bad_descriptor);
     CHECK(outcome_of([] { tcp_stream().write("x"); }) == outcome::bad_descriptor);
+    CHECK(outcome_of([] { tcp_listener().accept(); }) == outcome::bad_descriptor);
 }
 
 TEST_CASE("objects made outside work inside one run after the other, and outside again") {
