@@ -137,6 +137,7 @@ struct cold_block {
     std::atomic<end_state> end = end_state::open;
     std::atomic<std::uint8_t> mail = 0;
     std::atomic<bool> stop_asked = false;  ///< by whomever, ever
+    bool closure_left = false;  ///< it ended without having run; who takes its exception drops it
 
 #ifdef HEDDLE_TSAN
     void* race_handle = nullptr;  ///< the thread sanitizer's, while started

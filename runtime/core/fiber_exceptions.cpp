@@ -72,12 +72,19 @@ void terminate_for(const cold_block& cold, const std::exception_ptr& exception,
     std::terminate();
 }
 
+std::exception_ptr take_end_exception(cold_block& cold) noexcept {
+    if (std::exchange(cold.closure_left, false)) {
+        cold.body(body_step::drop_closure, cold.storage);
+    }
+    return std::exchange(end_exception(cold), nullptr);
+}
+
 bool ended_by_exception(const fiber_block* block) noexcept {
     return block->cold->exceptions.caught != nullptr;
 }
 
 std::exception_ptr take_exception(fiber_block* block) noexcept {
-    return std::exchange(end_exception(*block->cold), nullptr);
+    return take_end_exception(*block->cold);
 }
 
 void rethrow_from_fiber(std::exception_ptr exception) {

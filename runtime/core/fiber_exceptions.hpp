@@ -7,6 +7,9 @@
 
 namespace heddle::detail {
 
+/// Takes the exception that ended a fiber, and drops the closure if that was never run.
+std::exception_ptr take_end_exception(cold_block& cold) noexcept;
+
 /// Whether this is heddle::cancelled.
 bool is_cancelled(const std::exception_ptr& exception) noexcept;
 

@@ -109,8 +109,9 @@ void worker::fail_start(fiber_block& fiber) noexcept {
         // The short text of the code has to do.
     }
     const std::system_error error(std::make_error_code(std::errc::not_enough_memory), why);
-    cold.body(body_step::drop_closure, cold.storage);
     ::new (&end_exception(cold)) std::exception_ptr(std::make_exception_ptr(error));
+    // Not here: destructors of the user's may wait, and this is no fiber's time.
+    cold.closure_left = true;
     const end_state before = exchange(cold.end, end_state::ended);
     if (before == end_state::detached) {
         drop_what_it_left(fiber);
@@ -202,7 +203,7 @@ void worker::finish(fiber_block& self) noexcept {
 
 // Hands the exception of a fiber that nobody will join to the handler for those, or terminates.
 void worker::report_exception(cold_block& cold) noexcept {
-    const std::exception_ptr exception = std::exchange(end_exception(cold), nullptr);
+    const std::exception_ptr exception = take_end_exception(cold);
     if (is_cancelled(exception)) {
         return;
     }

@@ -1,0 +1,337 @@
+// Stacks: how they lie, are guarded, reused and given back.
+#include "helpers.hpp"
+#include "runtime/base/system.hpp"
+#include "runtime/core/stack.hpp"
+#include "tests/support/support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace heddle::test;
+using heddle::fiber;
+using heddle::spawn;
+using heddle::detail::guard_kind;
+using heddle::detail::guards;
+using heddle::detail::stack_class;
+using heddle::detail::stack_pool;
+
+namespace {
+
+constexpr std::size_t bytes = 64 * 1024;
+
+std::size_t page() {
+    return heddle::detail::sys::page_bytes();
+}
+
+std::vector<std::byte*> take(stack_class& stacks, std::size_t count) {
+    std::vector<std::byte*> tops;
+    for (std::size_t i = 0; i < count; ++i) {
+        tops.push_back(stacks.take());
+        REQUIRE(tops.back() != nullptr);
+    }
+    return tops;
+}
+
+void give(stack_class& stacks, const std::vector<std::byte*>& tops) {
+    for (std::byte* const top : tops) {
+        stacks.give(top);
+    }
+}
+
+// Writes to every page.
+void touch(const stack_class& stacks, std::byte* top) {
+    for (std::byte* at = stacks.bottom(top); at < top; at += page()) {
+        *at = std::byte{1};
+    }
+}
+
+/// Both kinds of guard in turn, as far as the system has them; then what was found.
+template <class Body>
+void with_every_guard(Body body) {
+    static_cast<void>(take(*std::make_unique<stack_class>(bytes), 1));  // probes
+    struct restorer {
+        guard_kind found = guards;
+        ~restorer() { guards = found; }
+    } const afterwards;
+    body();
+    guards = guard_kind::mapped;
+    body();
+}
+
+std::size_t mappings() {
+    std::ifstream maps("/proc/self/maps");
+    std::string line;
+    std::size_t count = 0;
+    while (std::getline(maps, line)) {
+        ++count;
+    }
+    return count;
+}
+
+[[gnu::noinline]] void* address_of_local() {
+    void* place = __builtin_frame_address(0);
+    return place;
+}
+
+}  // namespace
+
+TEST_CASE("a stack is aligned, as large as was asked for, and its own") {
+    with_every_guard([] {
+        stack_class stacks(bytes);
+        const std::vector<std::byte*> tops = take(stacks, 200);
+        std::set<std::byte*> bottoms;
+        for (std::byte* const top : tops) {
+            CHECK(reinterpret_cast<std::uintptr_t>(top) % 64 == 0);
+            const std::byte* const bottom = stacks.bottom(top);
+            CHECK(reinterpret_cast<std::uintptr_t>(bottom) % page() == 0);
+            CHECK(bottoms.insert(stacks.bottom(top)).second);
+            CHECK(static_cast<std::size_t>(top - bottom) > bytes - page());
+            CHECK(static_cast<std::size_t>(top - bottom) <= bytes);
+        }
+        // From one end to the other, and beyond none.
+        for (std::size_t i = 0; i < tops.size(); ++i) {
+            std::fill(stacks.bottom(tops[i]), tops[i], static_cast<std::byte>(i));
+        }
+        for (std::size_t i = 0; i < tops.size(); ++i) {
+            CHECK(std::all_of(stacks.bottom(tops[i]), tops[i],
+                              [i](std::byte b) { return b == static_cast<std::byte>(i); }));
+        }
+        give(stacks, tops);
+    });
+}
+
+TEST_CASE("tops lie at thirty-two colours within their page, and pages do not line up") {
+    stack_class stacks(bytes);
+    std::set<std::uintptr_t> offsets;
+    std::vector<std::byte*> tops = take(stacks, 64);
+    for (std::byte* const top : tops) {
+        offsets.insert(reinterpret_cast<std::uintptr_t>(top) % page());
+    }
+    CHECK(offsets.size() == 32);
+    std::sort(tops.begin(), tops.end());
+    const auto stride = stacks.bottom(tops[1]) - stacks.bottom(tops[0]);
+    CHECK(static_cast<std::size_t>(stride) / page() % 2 == 1);
+    give(stacks, tops);
+}
+
+TEST_CASE("the stack that came back last is the next to be handed out") {
+    stack_class stacks(bytes);
+    const std::vector<std::byte*> tops = take(stacks, 3);
+    give(stacks, tops);
+    CHECK(stacks.idle() == 3);
+    CHECK(stacks.in_use() == 0);
+    CHECK(stacks.take() == tops[2]);
+    CHECK(stacks.take() == tops[1]);
+    stacks.give(tops[2]);
+    CHECK(stacks.take() == tops[2]);
+    CHECK(stacks.take() == tops[0]);
+    CHECK(stacks.in_use() == 3);
+    give(stacks, tops);
+}
+
+TEST_CASE("a write just below a stack is a fault, with every kind of guard") {
+    for (const bool mapped : {false, true}) {
+        for (const std::size_t size : {16 * 1024, 256 * 1024, 4 * 1024 * 1024}) {
+            const child_result child = run_child([=] {
+                if (mapped) {
+                    guards = guard_kind::mapped;
+                }
+                stack_class stacks(size);
+                std::byte* const first = stacks.take();
+                std::byte* const second = stacks.take();
+                std::byte* const upper = std::max(first, second);
+                *stacks.bottom(upper) = std::byte{1};
+                std::puts("still here");
+                std::fflush(stdout);
+                const std::size_t guard = stacks.guard_bytes();
+                volatile std::byte* const below = stacks.bottom(upper) - (size % 3 ? 1 : guard);
+                *below = std::byte{1};
+                std::puts("went on");
+            });
+            CAPTURE(child.output);
+            CHECK(contains(child.output, "still here"));
+            CHECK_FALSE(contains(child.output, "went on"));
+            CHECK((child.signal == SIGSEGV || child.exit_status == 1));  // a tool may exit
+        }
+    }
+}
+
+TEST_CASE("the pool rounds sizes up, to few classes, and refuses what is out of range") {
+    stack_pool pool;
+    std::set<std::uint8_t> indices;
+    for (std::size_t size = stack_pool::bytes_min; size <= 64 * 1024 * 1024; size += size / 29) {
+        const std::uint8_t index = pool.class_for(size, "size");
+        CHECK(pool[index].bytes() >= size);
+        CHECK(pool[index].bytes() <= size + std::max(size / 8, page()));
+        CHECK(pool[index].bytes() % page() == 0);
+        indices.insert(index);
+        CHECK(pool.class_for(size, "size") == index);
+    }
+    CHECK(indices.size() <= 100);
+    CHECK(pool.all().size() == indices.size());
+    CHECK(pool[pool.class_for(stack_pool::bytes_max, "size")].bytes() == stack_pool::bytes_max);
+    CHECK_THROWS_AS(pool.class_for(stack_pool::bytes_min - 1, "size"), std::invalid_argument);
+    CHECK_THROWS_AS(pool.class_for(stack_pool::bytes_max + 1, "size"), std::invalid_argument);
+    CHECK_THROWS_AS(pool.class_for(std::numeric_limits<std::size_t>::max(), "size"),
+                    std::invalid_argument);
+}
+
+TEST_CASE("trimming gives back the memory of the longest idle stacks, and of no other") {
+    with_every_guard([] {
+        stack_class stacks(bytes);
+        const std::vector<std::byte*> tops = take(stacks, 100);
+        for (std::byte* const top : tops) {
+            touch(stacks, top);
+        }
+        CHECK(stacks.resident_bytes() == 100 * bytes);
+        const std::vector<std::byte*> idle(tops.begin(), tops.begin() + 60);
+        give(stacks, idle);
+        CHECK(stacks.warm() == 60);
+        CHECK(stacks.resident_bytes() == 100 * bytes);
+        stacks.trim(20, 10);
+        CHECK(stacks.warm() == 50);
+        CHECK(stacks.resident_bytes() == 90 * bytes);
+        CHECK(*stacks.bottom(tops[9]) == std::byte{0});
+        CHECK(*stacks.bottom(tops[10]) == std::byte{1});
+        stacks.trim(20, 1000);
+        CHECK(stacks.warm() == 20);
+        // The byte that was read above is a page again, of zeros.
+        CHECK(stacks.resident_bytes() <= 60 * bytes + page());
+        CHECK(*stacks.bottom(tops[40]) == std::byte{1});
+        CHECK(*stacks.bottom(tops[60]) == std::byte{1});
+        stacks.trim(0, 1000);
+        CHECK(stacks.warm() == 0);
+        CHECK(stacks.resident_bytes() <= 40 * bytes + page());
+        give(stacks, {tops.begin() + 60, tops.end()});
+        CHECK(stacks.warm() == 40);
+    });
+}
+
+TEST_CASE("a stack that was trimmed and used again is trimmed again") {
+    stack_class stacks(bytes);
+    for (int round = 0; round < 3; ++round) {
+        const std::vector<std::byte*> tops = take(stacks, 50);
+        for (std::byte* const top : tops) {
+            touch(stacks, top);
+        }
+        give(stacks, tops);
+        CHECK(stacks.warm() == 50);
+        stacks.trim(0, 1000);
+        CHECK(stacks.warm() == 0);
+        CHECK(stacks.resident_bytes() == 0);
+    }
+    // Part of them.
+    const std::vector<std::byte*> tops = take(stacks, 20);
+    touch(stacks, tops[0]);
+    give(stacks, tops);
+    CHECK(stacks.warm() == 20);
+    stacks.trim(0, 1000);
+    CHECK(stacks.resident_bytes() == 0);
+}
+
+TEST_CASE("an idle pool gives back a bounded batch, and keeps enough for the next rush") {
+    stack_pool pool;
+    stack_class& stacks = pool[pool.class_for(bytes, "size")];
+    const std::vector<std::byte*> tops = take(stacks, 3000);
+    for (std::byte* const top : tops) {
+        *(top - 1) = std::byte{1};
+    }
+    pool.trim_a_little();
+    CHECK(stacks.resident_bytes() == 3000 * page());
+    give(stacks, {tops.begin(), tops.begin() + 2000});
+    pool.trim_a_little();
+    CHECK(stacks.warm() == 2000);  // 1000 are in use, so 3072 may stay warm
+    give(stacks, {tops.begin() + 2000, tops.end()});
+    std::size_t warm = stacks.warm();
+    CHECK(warm == 3000);
+    for (int i = 0; i < 1000; ++i) {
+        pool.trim_a_little();
+        CHECK(warm - stacks.warm() <= 64);
+        warm = stacks.warm();
+    }
+    CHECK(warm >= 1024);
+    CHECK(warm <= 2 * 1024);
+    pool.trim_all();
+    CHECK(stacks.warm() == 0);
+}
+
+TEST_CASE("fibers that come one after the other run on the same stack") {
+    in_fiber([] {
+        fiber first(address_of_local);
+        const void* const place = first.join();
+        for (int i = 0; i < 100; ++i) {
+            CHECK(fiber(address_of_local).join() == place);
+        }
+        CHECK(heddle::get_statistics().stacks_pooled == 1);
+        fiber of_other_size({.stack_bytes = 16 * 1024}, address_of_local);
+        CHECK(of_other_size.join() != place);
+        CHECK(heddle::get_statistics().stacks_pooled == 2);
+    });
+}
+
+TEST_CASE("a hundred thousand parked fibers need few mappings, and give their memory back") {
+    in_fiber([] {
+        fiber([] {}).join();  // probes
+        const bool light = guards == guard_kind::light;
+        const auto count = static_cast<std::size_t>(scaled(light ? 100'000 : 10'000));
+        for (int wave = 0; wave < 2; ++wave) {
+            const std::size_t mappings_before = mappings();
+            const std::uint64_t resident_before = heddle::get_statistics().stack_bytes_resident;
+            std::vector<fiber<>> parked;
+            parked.reserve(count);
+            for (std::size_t i = 0; i < count; ++i) {
+                parked.push_back(
+                    spawn([] { heddle::this_fiber::sleep_until(heddle::deadline::never()); }));
+            }
+            heddle::this_fiber::yield();
+            heddle::statistics now = heddle::get_statistics();
+            CHECK(now.stacks_in_use == count + 1);
+            CHECK(now.fibers_runnable == 1);
+            CHECK(now.stack_bytes_resident >= count * page());
+            CHECK(mappings() <= mappings_before + (light ? 0 : 2 * count) + 100);
+            for (fiber<>& one : parked) {
+                one.request_stop();
+            }
+            for (fiber<>& one : parked) {
+                std::error_code code;
+                one.join(code);
+            }
+            heddle::trim();
+            now = heddle::get_statistics();
+            CHECK(now.stacks_in_use == 1);
+            CHECK(now.stacks_pooled >= count);
+            CHECK(now.stack_bytes_resident <= resident_before + 4 * page());
+        }
+    });
+}
+
+TEST_CASE("stacks of many sizes live side by side") {
+    in_fiber([] {
+        std::vector<fiber<std::size_t>> fibers;
+        for (std::size_t i = 0; i < 500; ++i) {
+            const std::size_t size = 16 * 1024 + i % 50 * 9999;
+            fibers.push_back(spawn({.stack_bytes = size}, [i, size] {
+                volatile unsigned char room[8 * 1024];
+                std::fill(std::begin(room), std::end(room), static_cast<unsigned char>(i));
+                let_others_run();
+                CHECK(std::all_of(std::begin(room), std::end(room), [i](unsigned char c) {
+                    return c == static_cast<unsigned char>(i);
+                }));
+                return size;
+            }));
+        }
+        for (std::size_t i = 0; i < fibers.size(); ++i) {
+            CHECK(fibers[i].join() == 16 * 1024 + i % 50 * 9999);
+        }
+    });
+}
