@@ -190,7 +190,9 @@ TEST_CASE("ten million fibers spawned and joined by one that never yields take n
         const std::size_t before = resident_bytes();
         CHECK(pass(count) == expected(count));
         const std::size_t after = resident_bytes();
-        CHECK(after <= before + (std::size_t{1} << 20));
+        // A control block each would take 2.5 GB. The tools keep books of their own.
+        const std::size_t slack = heddle::detail::switches_are_watched ? 16 : 1;
+        CHECK(after <= before + (slack << 20));
         const heddle::statistics now = heddle::get_statistics();
         CHECK(now.fibers_alive == 1);
         CHECK(now.stacks_in_use == 1);
