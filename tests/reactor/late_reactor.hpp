@@ -3,8 +3,9 @@
 // It behaves like a system that carries operations out by itself (io_uring, completion ports):
 // operations end late, after a random number of polls, and in any order across descriptors; while
 // it owns a buffer it keeps writing into it, also when the data is there already and only the news
-// is held back; a cancel never takes effect at once, and may lose against the transfer. What it
-// finds wrong with its user it ends the program for.
+// is held back; a cancel never takes effect at once, and may lose against the transfer. It ends the
+// program when somebody else writes to a buffer that it owns; lending it the same memory twice is
+// such a case.
 //
 // Linking late_reactor_dep makes it the reactor called "test": HEDDLE_REACTOR=test runs a whole
 // program on it.
