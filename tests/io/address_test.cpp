@@ -206,5 +206,7 @@ TEST_CASE("what the system reports becomes the address that a text gives") {
     }
     std::memcpy(local.sun_path, "\0a", 2);
     CHECK(report(local, offsetof(sockaddr_un, sun_path) + 2) == address::parse("unix:@a"));
+    // An abstract name counts every byte, also a NUL.
+    CHECK(report(local, offsetof(sockaddr_un, sun_path) + 3) != address::parse("unix:@a"));
     CHECK(report(local, offsetof(sockaddr_un, sun_path)) == address());
 }
