@@ -130,6 +130,11 @@ void block_store::return_chunks(const std::vector<block_chunk*>& chunks) noexcep
     }
 }
 
+void block_store::return_idle(block_chunk& chunk) noexcept {
+    const std::lock_guard guard(lock_);
+    recycle(chunk);
+}
+
 void block_store::free_orphan(fiber_block* block) noexcept {
     const std::lock_guard guard(lock_);
     block->state = fiber_state::vacant;
@@ -164,6 +169,34 @@ void block_store::free_thread_block(fiber_block* block) noexcept {
 
 block_allocator::~block_allocator() {
     block_store::instance().return_chunks(chunks_);
+}
+
+void block_allocator::trim() noexcept {
+    const auto is_idle = [](const block_chunk& chunk) {
+        return chunk.made == block_chunk::blocks &&
+               std::all_of(chunk.hot, chunk.hot + chunk.made, [](const fiber_block& block) {
+                   return block.state == fiber_state::vacant;
+               });
+    };
+    // Idle chunks go behind the others, except the last one, whose place take_fresh knows.
+    const auto last = chunks_.empty() ? chunks_.end() : chunks_.end() - 1;
+    const auto idle = std::partition(chunks_.begin(), last,
+                                     [&](const block_chunk* chunk) { return !is_idle(*chunk); });
+    std::for_each(idle, last, [](const block_chunk* chunk) {
+        std::for_each(chunk->hot, chunk->hot + chunk->made,
+                      [](fiber_block& block) { block.flags = flag_given_back; });
+    });
+    for (fiber_block** link = &free_; *link != nullptr;) {
+        fiber_block* const block = *link;
+        if ((block->flags & flag_given_back) != 0) {
+            *link = next_free(block);
+        } else {
+            link = &next_free(block);
+        }
+    }
+    std::for_each(idle, last,
+                  [](block_chunk* chunk) { block_store::instance().return_idle(*chunk); });
+    chunks_.erase(idle, last);
 }
 
 fiber_block* block_allocator::take_fresh() {

@@ -37,6 +37,9 @@ public:
     /// the last of these is freed. Threads: any.
     void return_chunks(const std::vector<block_chunk*>& chunks) noexcept;
 
+    /// Takes a chunk back that has no block in use. Threads: any.
+    void return_idle(block_chunk& chunk) noexcept;
+
     /// Frees a block whose worker is gone. Threads: any.
     void free_orphan(fiber_block* block) noexcept;
 
@@ -44,7 +47,8 @@ public:
     fiber_block* take_thread_block();
     void free_thread_block(fiber_block* block) noexcept;
 
-    /// Calls f for every block that is not vacant. Takes no lock: blocks change meanwhile.
+    /// Calls f(hot, cold) for every block that is not vacant. Takes no lock: blocks change
+    /// meanwhile, and may even be given back; then hot.cold is null, but what f gets can be read.
     /// Threads: any; async-signal-safe if f is.
     template <class F>
     void for_each(F f) noexcept {
@@ -53,8 +57,9 @@ public:
             const std::size_t count = info.constructed.load(std::memory_order_acquire);
             for (std::size_t i = 0; i < count; ++i) {
                 fiber_block& block = info.hot[i];
-                if (block.state != fiber_state::vacant && block.cold != nullptr) {
-                    f(block);
+                cold_block* const cold = block.cold;
+                if (block.state != fiber_state::vacant && cold != nullptr) {
+                    f(block, *cold);
                 }
             }
         }
@@ -113,6 +118,10 @@ public:
         next_free(block) = free_;
         free_ = block;
     }
+
+    /// Gives chunks back to the store that have no block in use, and with them their memory. Looks
+    /// at every block.
+    void trim() noexcept;
 
     /// Calls f for every block of this worker that is not vacant; f may take and give blocks.
     template <class F>

@@ -82,6 +82,7 @@ operation_outcome perform(operation& what, std::int64_t deadline_ns) noexcept {
     }
     what.waiter = &self;
     what.cancel_reason = 0;
+    self.cold->wait_descriptor = what.handle.fd;
     what.ticket =
         here->begin_wait(self, reason_of(what.kind), &what,
                          static_cast<std::uint8_t>(wait_operation | here->cancellable(self)));

@@ -7,28 +7,30 @@
 
 #include <heddle/diag.hpp>
 
+#include <algorithm>
 #include <string_view>
 
 namespace heddle::detail {
 
 namespace {
 
-void add_fiber(text_line& line, const fiber_block& fiber) noexcept {
-    const cold_block& cold = *fiber.cold;
+void add_fiber(text_line& line, const cold_block& cold) noexcept {
     line << "fiber " << cold.id;
     if (cold.name[0] != '\0') {
         line << " \"" << std::string_view(cold.name) << "\"";
     }
 }
 
+// Follows no pointer to what is waited for, unless it is a control block: those stay mapped.
 void add_wait(text_line& line, const cold_block& cold, std::int64_t now) noexcept {
     const wait_reason_text why = describe(cold.reason);
     line << ", waiting: " << why.text;
-    if (why.object == wait_object::fiber && cold.wait_object != nullptr) {
-        line << " " << static_cast<const fiber_block*>(cold.wait_object)->cold->id;
-    } else if (why.object == wait_object::operation && cold.wait_object != nullptr) {
-        const int fd = static_cast<const operation*>(cold.wait_object)->handle.fd;
-        line << " " << static_cast<std::uint64_t>(fd);
+    if (why.object == wait_object::fiber) {
+        const auto* const target = static_cast<const fiber_block*>(cold.wait_object);
+        const cold_block* const its_cold = target == nullptr ? nullptr : target->cold;
+        line << " " << (its_cold == nullptr ? 0 : its_cold->id);
+    } else if (why.object == wait_object::operation) {
+        line << " " << static_cast<std::uint64_t>(std::max(cold.wait_descriptor, 0));
     }
     line << ", for ";
     line.seconds(now - cold.wait_since);
@@ -56,26 +58,26 @@ std::string_view state_of(const fiber_block& fiber) noexcept {
 void for_each_dump_line(void (*each)(std::string_view line, void* argument), void* argument) {
     std::uint64_t count = 0;
     const std::int64_t now = clock_now();
-    block_store::instance().for_each([&](const fiber_block& fiber) {
+    block_store::instance().for_each([&](const fiber_block& fiber, const cold_block& cold) {
         text_line line;
         const bool waits = fiber.wait.load(std::memory_order_relaxed) != 0;
         if (fiber.state != fiber_state::thread) {
             ++count;
             line << "heddle:   ";
-            add_fiber(line, fiber);
+            add_fiber(line, cold);
         } else if (waits) {
             line << "heddle:   a plain thread";
         } else {
             return;
         }
         if (waits) {
-            add_wait(line, *fiber.cold, now);
+            add_wait(line, cold, now);
         } else {
             line << ", " << state_of(fiber);
         }
         if (fiber.state != fiber_state::thread) {
             line << ", spawned at ";
-            add_code_address(line, fiber.cold->spawned_at);
+            add_code_address(line, cold.spawned_at);
         }
         each(line.view(), argument);
     });
@@ -101,7 +103,7 @@ void describe_current_fiber(int fd) noexcept {
     }
     text_line line;
     line << "heddle: in ";
-    add_fiber(line, here->current());
+    add_fiber(line, *here->current().cold);
     line << ", spawned at ";
     add_code_address(line, here->current().cold->spawned_at);
     line.write_to(fd);

@@ -58,6 +58,7 @@ enum fiber_flags : std::uint8_t {
     flag_stop_requested = 8,  ///< the next cancellation point throws
     flag_run_by_joiner = 16,  ///< its joiner gave it its turn and gets it back at the end
     flag_detached = 32,       ///< spawned by spawn_detached
+    flag_given_back = 64,     ///< vacant, and its chunk is on its way to the store
 };
 
 /// Bits of fiber_block::wait_kind, about the wait that is on.
@@ -118,8 +119,9 @@ struct cold_block {
     /// While suspended with flag_exceptions: the saved globals. Once finished: the exception that
     /// ended the fiber, in `caught`, as a std::exception_ptr.
     exception_globals exceptions;
-    std::uint32_t timer_place = 0;  ///< of the heap's use; 0: no timer
-    fp_environment control_words;   ///< while suspended with flag_own_fp
+    std::uint32_t timer_place = 0;      ///< of the heap's use; 0: no timer
+    fp_environment control_words;       ///< while suspended with flag_own_fp
+    std::int32_t wait_descriptor = -1;  ///< that the operation is about, for lists of fibers
 
     std::stop_source stop{std::nostopstate};  ///< made when somebody asks; under the stop lock
     const void* spawned_at = nullptr;         ///< return address of the spawning call

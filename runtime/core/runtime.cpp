@@ -72,7 +72,7 @@ statistics get_statistics() {
 }
 
 void trim() {
-    detail::worker_of_fiber("heddle: trim is called outside of a fiber").stacks().trim_all();
+    detail::worker_of_fiber("heddle: trim is called outside of a fiber").trim();
 }
 
 }  // namespace v1

@@ -233,6 +233,11 @@ public:
 
     statistics figures() noexcept;
     stack_pool& stacks() noexcept { return stacks_; }
+    /// Gives the memory of idle stacks and control blocks back to the system.
+    void trim() noexcept {
+        stacks_.trim_all();
+        blocks_.trim();
+    }
 
     /// The stack of a started fiber, for tools.
     const std::byte* stack_bottom(const fiber_block& fiber) noexcept;

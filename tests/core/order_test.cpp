@@ -1,6 +1,7 @@
 // Who runs when: fibers start in the order of spawning, whoever joins may bring one forward, and
 // many can pass through without leaving anything behind.
 #include "helpers.hpp"
+#include "resident.hpp"
 #include "runtime/base/random.hpp"
 #include "tests/support/support.hpp"
 
@@ -8,9 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <numeric>
-#include <unistd.h>
 #include <vector>
 
 using namespace heddle::test;
@@ -23,14 +22,6 @@ std::vector<int> numbers_to(int count) {
     std::vector<int> all(static_cast<std::size_t>(count));
     std::iota(all.begin(), all.end(), 0);
     return all;
-}
-
-/// Bytes of this process that are in memory.
-std::size_t resident_bytes() {
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    std::ifstream("/proc/self/statm") >> total >> resident;
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace

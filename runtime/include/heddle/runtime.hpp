@@ -113,7 +113,9 @@ struct statistics {
 /// Errors: std::logic_error outside a fiber.
 statistics get_statistics();
 
-/// Gives the memory of idle stacks back to the system. Errors: std::logic_error outside a fiber.
+/// Gives the memory of idle stacks and control blocks back to the system.
+/// Errors: std::logic_error outside a fiber. Complexity: linear in the fibers that there have ever
+/// been at the same time.
 void trim();
 
 }  // namespace v1

@@ -1,0 +1,270 @@
+// Control blocks: used again while they are warm, never unmapped, and given back when many idle.
+#include "helpers.hpp"
+#include "resident.hpp"
+#include "runtime/core/block_store.hpp"
+#include "runtime/core/worker.hpp"
+#include "tests/support/support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+using namespace heddle::test;
+using heddle::fiber;
+using heddle::spawn;
+using heddle::detail::block_allocator;
+using heddle::detail::block_chunk;
+using heddle::detail::block_store;
+using heddle::detail::fiber_block;
+using heddle::detail::fiber_state;
+
+namespace {
+
+constexpr std::size_t chunk = block_chunk::blocks;
+
+// Against 256 bytes of control block per fiber: the run queue, our own vector of handles, and what
+// malloc keeps of such.
+constexpr std::size_t bytes_elsewhere = 64;
+
+/// Takes blocks as a worker does.
+std::vector<fiber_block*> take(block_allocator& blocks, std::size_t count) {
+    std::vector<fiber_block*> taken;
+    for (std::size_t i = 0; i < count; ++i) {
+        taken.push_back(blocks.take());
+        CHECK(taken.back()->state == fiber_state::vacant);
+        REQUIRE(taken.back()->cold != nullptr);
+        taken.back()->state = fiber_state::unstarted;
+    }
+    return taken;
+}
+
+void give(block_allocator& blocks, const std::vector<fiber_block*>& taken) {
+    for (fiber_block* const block : taken) {
+        blocks.give(block);
+    }
+}
+
+std::size_t count_in(block_allocator& blocks) {
+    std::size_t count = 0;
+    blocks.for_each([&](fiber_block&) { ++count; });
+    return count;
+}
+
+std::size_t count_everywhere() {
+    std::size_t count = 0;
+    block_store::instance().for_each(
+        [&](const fiber_block& block, const heddle::detail::cold_block&) {
+            count += block.state == fiber_state::thread ? 0 : 1;
+        });
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("every block is another, and the last that came back is the next to be handed out") {
+    block_allocator blocks;
+    const std::vector<fiber_block*> taken = take(blocks, 3 * chunk);
+    CHECK(std::set<fiber_block*>(taken.begin(), taken.end()).size() == taken.size());
+    std::set<heddle::detail::cold_block*> cold;
+    for (const fiber_block* const block : taken) {
+        cold.insert(block->cold);
+        CHECK(reinterpret_cast<std::uintptr_t>(block) % 64 == 0);
+    }
+    CHECK(cold.size() == taken.size());
+    CHECK(count_in(blocks) == taken.size());
+    blocks.give(taken[7]);
+    blocks.give(taken[9]);
+    CHECK(count_in(blocks) == taken.size() - 2);
+    CHECK(blocks.take() == taken[9]);
+    CHECK(blocks.take() == taken[7]);
+    give(blocks, taken);
+    CHECK(count_in(blocks) == 0);
+}
+
+TEST_CASE("trimming gives back the chunks that are idle, and only those") {
+    block_allocator blocks;
+    std::vector<fiber_block*> taken = take(blocks, 10 * chunk + chunk / 2);
+    const std::size_t full = resident_bytes();
+    // All but one block of the third chunk; the last chunk is half made.
+    fiber_block* const kept = taken[2 * chunk + 7];
+    taken.erase(taken.begin() + 2 * chunk + 7);
+    give(blocks, taken);
+    blocks.trim();
+    CHECK(count_in(blocks) == 1);
+    CHECK(kept->state == fiber_state::unstarted);
+    CHECK(resident_bytes() <= full - 8 * chunk * (sizeof(fiber_block) + 192));
+    // What is left is handed out once each.
+    taken = take(blocks, 4 * chunk);
+    CHECK(std::set<fiber_block*>(taken.begin(), taken.end()).size() == taken.size());
+    CHECK(std::find(taken.begin(), taken.end(), kept) == taken.end());
+    CHECK(count_in(blocks) == taken.size() + 1);
+    blocks.trim();
+    CHECK(count_in(blocks) == taken.size() + 1);
+    give(blocks, taken);
+    blocks.give(kept);
+    blocks.trim();
+    blocks.trim();
+    CHECK(count_in(blocks) == 0);
+    give(blocks, take(blocks, chunk));
+}
+
+TEST_CASE("a walk over the blocks sees those that are taken on the way, and misses no other") {
+    block_allocator blocks;
+    std::vector<fiber_block*> taken = take(blocks, 10);
+    std::size_t seen = 0;
+    blocks.for_each([&](fiber_block&) {
+        if (++seen == 5) {
+            const std::vector<fiber_block*> more = take(blocks, 4 * chunk);
+            taken.insert(taken.end(), more.begin(), more.end());
+        }
+    });
+    CHECK(seen == taken.size());
+    give(blocks, taken);
+}
+
+TEST_CASE("blocks that are in use when their worker ends are freed by whoever holds them") {
+    const std::size_t before = count_everywhere();
+    std::vector<fiber_block*> held;
+    {
+        block_allocator blocks;
+        held = take(blocks, 2 * chunk);
+        for (std::size_t i = 0; i < chunk; ++i) {
+            blocks.give(held.back());
+            held.pop_back();
+        }
+    }
+    CHECK(count_everywhere() == before + held.size());
+    {
+        // What the next worker takes is not among them.
+        block_allocator blocks;
+        const std::vector<fiber_block*> others = take(blocks, 4 * chunk);
+        const std::set<fiber_block*> distinct(others.begin(), others.end());
+        for (fiber_block* const block : held) {
+            CHECK_FALSE(distinct.contains(block));
+        }
+        give(blocks, others);
+    }
+    {
+        const auto free_half = [&](std::size_t first) {
+            for (std::size_t i = first; i < held.size(); i += 2) {
+                block_store::instance().free_orphan(held[i]);
+            }
+        };
+        const std::jthread even(free_half, 0);
+        const std::jthread odd(free_half, 1);
+    }
+    CHECK(count_everywhere() == before);
+    // And then they are taken again.
+    block_allocator blocks;
+    const std::vector<fiber_block*> again = take(blocks, 8 * chunk);
+    const std::set<fiber_block*> distinct(again.begin(), again.end());
+    CHECK(std::count_if(held.begin(), held.end(),
+                        [&](fiber_block* block) { return distinct.contains(block); }) > 0);
+    give(blocks, again);
+}
+
+TEST_CASE("a block that was given back to the system reads as one that waits for nothing") {
+    fiber_block* kept = nullptr;
+    {
+        block_allocator blocks;
+        const std::vector<fiber_block*> taken = take(blocks, chunk);
+        kept = taken[chunk / 2];
+        kept->wait = 5;
+        kept->wait = 0;
+        give(blocks, taken);
+    }
+    CHECK(kept->wait == 0);
+    CHECK(kept->state == fiber_state::vacant);
+    CHECK_FALSE(heddle::detail::claim(*kept, 5));
+}
+
+TEST_CASE("fibers use the same block again, and never the same id") {
+    in_fiber([] {
+        std::set<const void*> blocks;
+        std::unordered_set<heddle::fiber_id> ids;
+        for (int i = 0; i < 10'000; ++i) {
+            fiber child([] {
+                return static_cast<const void*>(&heddle::detail::current_worker->current());
+            });
+            CHECK(ids.insert(child.get_id()).second);
+            blocks.insert(child.join());
+        }
+        CHECK(blocks.size() == 1);
+    });
+}
+
+TEST_CASE("a block that is used again remembers nothing of its last fiber") {
+    in_fiber([] {
+        const auto is_new = [](const char* name) {
+            const auto& self = heddle::detail::current_worker->current();
+            CHECK(self.shields == 0);
+            CHECK(std::string(self.cold->name) == name);
+            CHECK_FALSE(heddle::this_fiber::get_stop_token().stop_requested());
+            CHECK(std::current_exception() == nullptr);
+            heddle::this_fiber::check_cancelled();
+            return &self;
+        };
+        fiber special({.name = "special", .stack_bytes = 64 * 1024, .own_fp_environment = true},
+                      [] {
+                          auto& self = heddle::detail::current_worker->current();
+                          ++self.shields;
+                          throw 5;
+                          return static_cast<const fiber_block*>(&self);
+                      });
+        special.request_stop();
+        CHECK_THROWS_AS(special.join(), int);
+        fiber first([&] { return is_new(""); });
+        const fiber_block* const block = first.join();
+        heddle::spawn_detached({.name = "detached"}, [&] { CHECK(is_new("detached") == block); });
+        let_others_run();
+        fiber second([&] { return is_new(""); });
+        CHECK(second.join() == block);
+    });
+}
+
+TEST_CASE("the memory of many fibers falls back when they have ended and it is trimmed") {
+    in_fiber([] {
+        const auto count = static_cast<std::size_t>(scaled(300'000));
+        const auto wave = [count] {
+            std::vector<fiber<>> fibers;
+            fibers.reserve(count);
+            for (std::size_t i = 0; i < count; ++i) {
+                fibers.push_back(spawn([] {}));
+            }
+            for (fiber<>& one : fibers) {
+                one.join();
+            }
+        };
+        const std::size_t before = resident_bytes();
+        wave();
+        heddle::trim();
+        const std::size_t after = resident_bytes();
+        CHECK(after <= before + count * bytes_elsewhere + (1 << 20));
+        wave();
+        heddle::trim();
+        CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + (1 << 20));
+        CHECK(fiber([] { return 1; }).join() == 1);
+    });
+}
+
+TEST_CASE("the memory of many fibers falls back when their run is over") {
+    const auto count = static_cast<std::size_t>(scaled(300'000));
+    const auto run = [count] {
+        heddle::run([count] {
+            for (std::size_t i = 0; i < count; ++i) {
+                heddle::spawn_detached([] {});
+            }
+        });
+    };
+    const std::size_t before = resident_bytes();
+    run();
+    const std::size_t after = resident_bytes();
+    CHECK(after <= before + count * bytes_elsewhere + (1 << 20));
+    run();
+    CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + (1 << 20));
+}
