@@ -40,10 +40,12 @@ void throw_descriptor_error(io_result failure, const char* call, int fd) {
 }
 
 io_result carry_out_whole(operation& what, std::int64_t deadline_ns) noexcept {
-    for (;;) {
+    for (bool begun = false;; begun = true) {
         const io_result count = carry_out(what, deadline_ns);
         if (count < 0) [[unlikely]] {
-            return count;
+            // A socket of heddle's that was open for the step before was closed since.
+            const bool closed_meanwhile = count == -EBADF && begun && what.handle.id != 0;
+            return closed_meanwhile ? -ECANCELED : count;
         }
         if (count == 0) [[unlikely]] {
             return reads(what.kind) ? end_of_stream : -EIO;

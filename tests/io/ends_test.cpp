@@ -167,7 +167,7 @@ TEST_CASE("a reset is an error for the writer, and no signal") {
         connection ends = connect_pair();
         shrink_buffers(ends.here.native_handle());
         heddle::fiber writer(
-            [&] { return error_of([&] { ends.here.write_all(pattern(10'000'000)); }).code; });
+            [&] { return error_of([&] { ends.here.write_all(more_than_fits()); }).code; });
         let_others_run();
         reset_on_close(ends.there.get());
         ends.there.reset();
@@ -239,13 +239,13 @@ TEST_CASE("a read that the close of its stream ended names no address") {
 TEST_CASE("a stream may be destroyed under its reader and its writer") {
     in_fiber([] {
         std::optional<connection> ends = connect_pair();
-        fill(ends->here.native_handle());
         heddle::fiber reader([&stream = ends->here] {
             char byte[1];
             return outcome_of([&] { stream.read_exactly(byte); });
         });
-        heddle::fiber writer(
-            [&stream = ends->here] { return outcome_of([&] { stream.write_all("x"); }); });
+        heddle::fiber writer([&stream = ends->here] {
+            return outcome_of([&] { stream.write_all(more_than_fits()); });
+        });
         let_others_run();
         ends.reset();
         CHECK(reader.join() == outcome::operation_canceled);

@@ -249,6 +249,20 @@ TEST_CASE("transfers that the system cuts short lose nothing") {
     });
 }
 
+TEST_CASE("a stream that is closed between two steps of a call ends the call") {
+    in_fiber([] {
+        stream_pair ends = connect_streams();
+        const failure small_steps(call::send, 1, 1'000'000);
+        heddle::fiber closer([&] { ends.a.close(); });
+        // Every step succeeds at once, so that the call is between two of them when it gives way.
+        const caught_error error = error_of([&] { ends.a.write_all(pattern(1'000'000)); });
+        CHECK(error.code == std::errc::operation_canceled);
+        CHECK(error.text ==
+              "heddle: write to a stream that was closed meanwhile: Operation canceled");
+        closer.join();
+    });
+}
+
 TEST_CASE("errors of a wait are reported, and the object goes on working") {
     in_fiber([] {
         connection ends = connect_pair();

@@ -7,6 +7,8 @@
 
 #include <heddle/heddle.hpp>
 
+#include <doctest/doctest.h>
+
 #include <cstddef>
 #include <ostream>
 #include <string>
@@ -50,6 +52,9 @@ struct pipe_ends {
 /// `flags` as of pipe2(2).
 pipe_ends make_pipe(int flags);
 
+/// More bytes than the system takes of a stream while nobody reads at its other end.
+std::string more_than_fits();
+
 /// Hands `bytes` to the system, which must take them all.
 void put(int fd, std::string_view bytes);
 
@@ -79,7 +84,7 @@ public:
     ~interception() { detail::sys::intercept = nullptr; }
 };
 
-/// How a call of heddle's ended.
+/// How a call of heddle's ended. doctest prints it by the function that it wants so named.
 enum class outcome {
     done,
     timed_out,
@@ -88,7 +93,7 @@ enum class outcome {
     bad_descriptor,
     another_error,
 };
-std::ostream& operator<<(std::ostream& out, outcome how);
+doctest::String toString(outcome how);
 
 outcome to_outcome(const std::error_code& ec);
 
