@@ -97,7 +97,9 @@ TEST_CASE("trimming gives back the chunks that are idle, and only those") {
     blocks.trim();
     CHECK(count_in(blocks) == 1);
     CHECK(kept->state == fiber_state::unstarted);
-    CHECK(resident_bytes() <= full - 8 * chunk * (sizeof(fiber_block) + 192));
+    if (!heddle::detail::switches_are_watched && !heddle::detail::under_valgrind()) {
+        CHECK(resident_bytes() <= full - 8 * chunk * (sizeof(fiber_block) + 192));
+    }
     // What is left is handed out once each.
     taken = take(blocks, 4 * chunk);
     CHECK(std::set<fiber_block*>(taken.begin(), taken.end()).size() == taken.size());
@@ -244,10 +246,10 @@ TEST_CASE("the memory of many fibers falls back when they have ended and it is t
         wave();
         heddle::trim();
         const std::size_t after = resident_bytes();
-        CHECK(after <= before + count * bytes_elsewhere + (1 << 20));
+        CHECK(after <= before + count * bytes_elsewhere + resident_slack());
         wave();
         heddle::trim();
-        CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + (1 << 20));
+        CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + resident_slack());
         CHECK(fiber([] { return 1; }).join() == 1);
     });
 }
@@ -264,7 +266,7 @@ TEST_CASE("the memory of many fibers falls back when their run is over") {
     const std::size_t before = resident_bytes();
     run();
     const std::size_t after = resident_bytes();
-    CHECK(after <= before + count * bytes_elsewhere + (1 << 20));
+    CHECK(after <= before + count * bytes_elsewhere + resident_slack());
     run();
-    CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + (1 << 20));
+    CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + resident_slack());
 }

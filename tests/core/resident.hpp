@@ -1,6 +1,8 @@
 // How much memory this process has.
 #pragma once
 
+#include "runtime/base/sanitizer.hpp"
+
 #include <unistd.h>
 
 #include <cstddef>
@@ -14,6 +16,12 @@ inline std::size_t resident_bytes() {
     std::size_t resident = 0;
     std::ifstream("/proc/self/statm") >> total >> resident;
     return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+/// How much of it may come and go without a reason. The tools keep books of their own.
+inline std::size_t resident_slack() {
+    const bool tool = detail::switches_are_watched || detail::under_valgrind();
+    return std::size_t{tool ? 64 : 1} << 20;
 }
 
 }  // namespace heddle::test
