@@ -21,7 +21,7 @@ inline std::size_t resident_bytes() {
 /// How much of it may come and go without a reason. The tools keep books of their own.
 inline std::size_t resident_slack() {
     const bool tool = detail::switches_are_watched || detail::under_valgrind();
-    return std::size_t{tool ? 64 : 1} << 20;
+    return (tool ? std::size_t{64} : std::size_t{1}) << 20;
 }
 
 }  // namespace heddle::test
