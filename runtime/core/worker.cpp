@@ -150,11 +150,14 @@ void worker::poll_reactor() noexcept {
     }
     // Pairs with the fence in post: either the poster sees us asleep, or we see its mail.
     sleeping_.store(true, std::memory_order_seq_cst);
-    const bool has_mail = !mail_.empty();
+    bool has_mail = !mail_.empty();
     if (!has_mail && timers_.empty() && reactor_->pending() == 0 && !other_threads_exist()) {
-        sleeping_.store(false, std::memory_order_relaxed);
-        end_deadlock();
-        return;
+        has_mail = !mail_.empty();  // the last of them may have written before it ended
+        if (!has_mail) {
+            sleeping_.store(false, std::memory_order_relaxed);
+            end_deadlock();
+            return;
+        }
     }
     stacks_.trim_a_little();
     ++polls_;

@@ -22,8 +22,8 @@ void sleep_for_ever() {
 // Answers for the system: a tool may run threads of its own in the process.
 class alone {
 public:
-    alone() {
-        heddle::detail::other_threads_hook = []() noexcept { return false; };
+    explicit alone(bool (*answer)() noexcept = []() noexcept { return false; }) {
+        heddle::detail::other_threads_hook = answer;
     }
     alone(const alone&) = delete;
     alone& operator=(const alone&) = delete;
@@ -104,6 +104,25 @@ TEST_CASE("a program that another thread can still wake is not taken for a deadl
         CHECK(asleep.join() == 7);
     });
     outside.join();
+}
+
+TEST_CASE("what the last other thread did before it ended is seen before a deadlock is declared") {
+    static fiber<>* asleep = nullptr;
+    // The thread ends between the dispatcher's look at its mail and its look at the threads.
+    const alone here([]() noexcept {
+        if (asleep != nullptr) {
+            std::thread([] { asleep->request_stop(); }).join();
+        }
+        return false;
+    });
+    heddle::run([] {
+        fiber<> child = spawn(sleep_for_ever);
+        asleep = &child;
+        std::error_code ended;
+        child.join(ended);
+        CHECK(ended == std::errc::operation_canceled);
+        asleep = nullptr;
+    });
 }
 
 TEST_CASE(
