@@ -4,13 +4,16 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <net/if.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <csignal>
 #include <cstdlib>
@@ -112,9 +115,12 @@ int bind(int fd, const sockaddr* address, socklen_t length) noexcept {
 }
 
 int close(int fd) noexcept {
-    // Not repeated on EINTR: Linux has released the number by then (close(2)).
-    const int result = ::close(fd);
-    return result == 0 || errno == EINTR ? 0 : -errno;
+    // Done in any case, and not repeated on EINTR: Linux has released the number by then
+    // (close(2)).
+    const std::int64_t verdict = intercept != nullptr ? intercept(call::close, fd) : 0;
+    const int result = ::close(fd) == 0 ? 0 : -errno;
+    const int reported = verdict < 0 ? static_cast<int>(verdict) : result;
+    return reported == -EINTR ? 0 : reported;
 }
 
 int connect(int fd, const sockaddr* address, socklen_t length) noexcept {
@@ -200,6 +206,13 @@ int setsockopt(int fd, int level, int name, int value) noexcept {
         call::setsockopt, fd, [&] { return ::setsockopt(fd, level, name, &value, sizeof value); }));
 }
 
+int if_nametoindex(const char* name) noexcept {
+    return static_cast<int>(checked(call::if_nametoindex, -1, [&] {
+        const unsigned index = ::if_nametoindex(name);
+        return index == 0 ? -1 : static_cast<int>(index);
+    }));
+}
+
 int listen(int fd, int backlog) noexcept {
     return static_cast<int>(checked(call::listen, fd, [&] { return ::listen(fd, backlog); }));
 }
@@ -210,10 +223,13 @@ int pipe(int (&ends)[2], int flags) noexcept {
 
 int poll(pollfd* descriptors, std::size_t count, std::int64_t timeout_ns) noexcept {
     const timespec timeout = to_timespec(std::max<std::int64_t>(timeout_ns, 0));
-    return waited(call::ppoll, -1, [&] {
+    const auto ask = [&] {
         return ::ppoll(descriptors, static_cast<nfds_t>(count), timeout_ns < 0 ? nullptr : &timeout,
                        nullptr);
-    });
+    };
+    // A question is asked again when a signal came; "nothing" would be taken for the answer.
+    return timeout_ns == 0 ? static_cast<int>(checked(call::ppoll, -1, ask))
+                           : waited(call::ppoll, -1, ask);
 }
 
 std::int64_t read(int fd, void* buffer, std::size_t length) noexcept {
@@ -236,10 +252,35 @@ int shutdown(int fd, int how) noexcept {
     return static_cast<int>(checked(call::shutdown, fd, [&] { return ::shutdown(fd, how); }));
 }
 
+int sigaltstack(const stack_t* wanted, stack_t* current) noexcept {
+    return static_cast<int>(
+        checked(call::sigaltstack, -1, [&] { return ::sigaltstack(wanted, current); }));
+}
+
 int socket(int family, int type) noexcept {
     return static_cast<int>(checked(call::socket, -1, [&] {
         return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     }));
+}
+
+std::int64_t count_links(const char* path) noexcept {
+    struct stat info = {};
+    const std::int64_t result = checked(call::stat, -1, [&] { return ::stat(path, &info); });
+    return result < 0 ? result : static_cast<std::int64_t>(info.st_nlink);
+}
+
+std::uint64_t read_number(const char* path) noexcept {
+    const std::int64_t fd =
+        checked(call::open, -1, [&] { return ::open(path, O_RDONLY | O_CLOEXEC); });
+    if (fd < 0) {
+        return 0;
+    }
+    char digits[32];
+    const std::int64_t count = read(static_cast<int>(fd), digits, sizeof digits);
+    close(static_cast<int>(fd));
+    std::uint64_t number = 0;
+    std::from_chars(digits, digits + std::max<std::int64_t>(count, 0), number);
+    return number;
 }
 
 std::int64_t write(int fd, const void* buffer, std::size_t length) noexcept {
@@ -276,7 +317,9 @@ void* map(std::size_t bytes, int& error) noexcept {
 }
 
 void unmap(void* start, std::size_t bytes) noexcept {
-    ::munmap(start, bytes);
+    if (checked(call::munmap, -1, [&] { return ::munmap(start, bytes); }) < 0) {
+        advise(start, bytes, MADV_DONTNEED);
+    }
 }
 
 int advise(void* start, std::size_t bytes, int advice) noexcept {
@@ -287,6 +330,11 @@ int advise(void* start, std::size_t bytes, int advice) noexcept {
 int protect_none(void* start, std::size_t bytes) noexcept {
     return static_cast<int>(
         checked(call::mprotect, -1, [&] { return ::mprotect(start, bytes, PROT_NONE); }));
+}
+
+int in_core(void* start, std::size_t bytes, unsigned char* present) noexcept {
+    return static_cast<int>(
+        checked(call::mincore, -1, [&] { return ::mincore(start, bytes, present); }));
 }
 
 std::size_t page_bytes() noexcept {
@@ -302,6 +350,11 @@ int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                          deadline_ns == INT64_MAX ? nullptr : &deadline, nullptr,
                          FUTEX_BITSET_MATCH_ANY);
     });
+}
+
+void nap(std::int64_t ns) noexcept {
+    const timespec time = to_timespec(ns);
+    ::nanosleep(&time, nullptr);
 }
 
 void futex_wake(std::atomic<std::uint32_t>& word) noexcept {

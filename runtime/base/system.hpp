@@ -7,6 +7,7 @@
 #pragma once
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -33,11 +34,14 @@ enum class call : std::uint8_t {
     getpeername,
     getsockname,
     getsockopt,
+    if_nametoindex,
     listen,
     madvise,
+    mincore,
     mmap,
     mprotect,
     munmap,
+    open,
     pipe2,
     ppoll,
     read,
@@ -45,18 +49,24 @@ enum class call : std::uint8_t {
     send,
     setsockopt,
     shutdown,
+    sigaltstack,
     socket,
+    stat,
     write,
 };
 
 /// Asked before each call when set. Returns 0 to let it through, a negative error number to fail
 /// it, or a positive count to let a transfer of at most that many bytes through. Returning
 /// -EINTR shows that the call is then repeated. Set while no other thread is in heddle.
+///
+/// Not asked: what cannot fail with the arguments that heddle gives it (the wake of a futex, a nap,
+/// signal masks and handlers, the clocks).
 extern std::int64_t (*intercept)(call which, int fd);
 
 /// The new descriptor is non-blocking and close-on-exec.
 int accept4(int fd, sockaddr* address, socklen_t* length) noexcept;
 int bind(int fd, const sockaddr* address, socklen_t length) noexcept;
+/// The number is free afterwards, whatever the result; so it is too where the call is made to fail.
 int close(int fd) noexcept;
 int connect(int fd, const sockaddr* address, socklen_t length) noexcept;
 int epoll_create() noexcept;
@@ -72,31 +82,45 @@ int set_flags(int fd, int flags) noexcept;
 int getpeername(int fd, sockaddr* address, socklen_t* length) noexcept;
 int getsockname(int fd, sockaddr* address, socklen_t* length) noexcept;
 int getsockopt(int fd, int level, int name, int& value) noexcept;
+/// The number of a network interface.
+int if_nametoindex(const char* name) noexcept;
 int setsockopt(int fd, int level, int name, int value) noexcept;
 int listen(int fd, int backlog) noexcept;
 int pipe(int (&ends)[2], int flags) noexcept;
-/// As ppoll, with `timeout_ns` negative for ever. 0 also when a signal came.
+/// As ppoll, with `timeout_ns` negative for ever. 0 also when a signal came during a wait.
 int poll(pollfd* descriptors, std::size_t count, std::int64_t timeout_ns) noexcept;
 std::int64_t read(int fd, void* buffer, std::size_t length) noexcept;
 std::int64_t recv(int fd, void* buffer, std::size_t length, int flags) noexcept;
 std::int64_t send(int fd, const void* buffer, std::size_t length, int flags) noexcept;
 int shutdown(int fd, int how) noexcept;
+/// As sigaltstack; `wanted` may be null.
+int sigaltstack(const stack_t* wanted, stack_t* current) noexcept;
 int socket(int family, int type) noexcept;  ///< non-blocking, close-on-exec
+/// How many links a file or folder has.
+std::int64_t count_links(const char* path) noexcept;
+/// The number that a file of /proc holds; 0 where it cannot be read.
+std::uint64_t read_number(const char* path) noexcept;
 /// As write, but a broken pipe is -EPIPE only: the thread receives no SIGPIPE.
 std::int64_t write(int fd, const void* buffer, std::size_t length) noexcept;
 
 /// Reserves readable and writable address space that costs memory only where it is touched.
 /// Returns null and sets `error` to a negative error number where there is none.
 void* map(std::size_t bytes, int& error) noexcept;
+/// Where the address space cannot be given back (a mapping that merged with its neighbours would
+/// have to be split, and there are too many), the memory is.
 void unmap(void* start, std::size_t bytes) noexcept;
 int advise(void* start, std::size_t bytes, int advice) noexcept;
 int protect_none(void* start, std::size_t bytes) noexcept;
+/// As mincore: `present` has a byte per page.
+int in_core(void* start, std::size_t bytes, unsigned char* present) noexcept;
 std::size_t page_bytes() noexcept;
 
 /// Sleeps while `word` holds `expected`, until `deadline_ns` on the steady clock (INT64_MAX: for
 /// ever). Returns 0, -EAGAIN, -ETIMEDOUT or, when a signal came, 0.
 int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                std::int64_t deadline_ns) noexcept;
+/// Sleeps, without asking who stands in the door: a pause before a failed call is tried again.
+void nap(std::int64_t ns) noexcept;
 /// Wakes one sleeper. The word may be gone by then: the address is only a key.
 void futex_wake(std::atomic<std::uint32_t>& word) noexcept;
 

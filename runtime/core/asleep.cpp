@@ -1,6 +1,9 @@
 #include "runtime/core/asleep.hpp"
 
-#include <sys/stat.h>
+#include "runtime/base/system.hpp"
+
+#include <algorithm>
+#include <cstdint>
 
 namespace heddle::detail {
 
@@ -10,12 +13,11 @@ namespace {
 
 // A folder's link count is two and one for each folder in it (proc(5): one per thread). 0 where
 // that cannot be told.
-unsigned long count_threads() noexcept {
-    struct stat info = {};
-    return ::stat("/proc/self/task", &info) == 0 && info.st_nlink > 2 ? info.st_nlink - 2 : 0;
+std::int64_t count_threads() noexcept {
+    return std::max<std::int64_t>(sys::count_links("/proc/self/task") - 2, 0);
 }
 
-const unsigned long threads_before_main = count_threads();
+const std::int64_t threads_before_main = count_threads();
 
 }  // namespace
 
@@ -23,7 +25,7 @@ bool other_threads_exist() noexcept {
     if (other_threads_hook != nullptr) {
         return other_threads_hook();
     }
-    const unsigned long now = count_threads();
+    const std::int64_t now = count_threads();
     return now == 0 || threads_before_main == 0 || now > threads_before_main;
 }
 

@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -157,14 +158,17 @@ fault_reports::~fault_reports() {
     if (mapped_ == nullptr) {
         return;
     }
+    // A stack that signals may still use has to stay; the next run() finds it.
     stack_t current = {};
-    sigaltstack(nullptr, &current);
-    if (current.ss_sp == mapped_) {
+    int error = sys::sigaltstack(nullptr, &current);
+    if (error == 0 && current.ss_sp == mapped_) {
         stack_t none = {};
         none.ss_flags = SS_DISABLE;
-        sigaltstack(&none, nullptr);
+        error = sys::sigaltstack(&none, nullptr);
     }
-    sys::unmap(mapped_, mapped_bytes_);
+    if (error == 0) {
+        sys::unmap(mapped_, mapped_bytes_);
+    }
 }
 
 void fault_reports::give_alternate_stack() noexcept {
@@ -173,8 +177,8 @@ void fault_reports::give_alternate_stack() noexcept {
     constexpr std::size_t frame_min = 4 * 1024;
     const std::size_t needed = ours + std::max<std::size_t>(getauxval(AT_MINSIGSTKSZ), frame_min);
     stack_t current = {};
-    sigaltstack(nullptr, &current);
-    if ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= needed) {
+    if (sys::sigaltstack(nullptr, &current) < 0 ||
+        ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= needed)) {
         return;
     }
     int error = 0;
@@ -186,7 +190,9 @@ void fault_reports::give_alternate_stack() noexcept {
     stack_t wanted = {};
     wanted.ss_sp = mapped_;
     wanted.ss_size = mapped_bytes_;
-    sigaltstack(&wanted, nullptr);
+    if (sys::sigaltstack(&wanted, nullptr) < 0) {
+        sys::unmap(std::exchange(mapped_, nullptr), mapped_bytes_);
+    }
 }
 
 }  // namespace heddle::detail

@@ -1,11 +1,14 @@
 #include "runtime/io/address.hpp"
 
+#include "runtime/base/system.hpp"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <stdexcept>
@@ -62,8 +65,22 @@ const char* read_scope(std::string_view text, std::uint32_t& into) noexcept {
         return read_number(text, into) ? nullptr : "the number of its scope is too large";
     }
     char name[IF_NAMESIZE];
-    into = copy_terminated(text, name) ? if_nametoindex(name) : 0;
-    return into != 0 ? nullptr : "no interface here has the name of its scope";
+    const int index = copy_terminated(text, name) ? sys::if_nametoindex(name) : -ENODEV;
+    if (index > 0) {
+        into = static_cast<std::uint32_t>(index);
+        return nullptr;
+    }
+    switch (index) {
+    case -EMFILE:
+        return "its scope cannot be looked up: too many open files (RLIMIT_NOFILE, ulimit -n)";
+    case -ENFILE:
+        return "its scope cannot be looked up: too many open files in the system (fs.file-max)";
+    case -ENOMEM:
+    case -ENOBUFS:
+        return "its scope cannot be looked up: no memory";
+    default:
+        return "no interface here has the name of its scope";
+    }
 }
 
 template <class Sockaddr>

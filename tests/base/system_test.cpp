@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 namespace heddle::test {
 namespace {
@@ -164,6 +166,51 @@ TEST_CASE("a wait that was interrupted counts as one that found nothing") {
     CHECK(sys::epoll_wait(epoll.get(), &event, 1, -1) == 0);
     std::atomic<std::uint32_t> word = 0;
     CHECK(sys::futex_wait(word, 0, INT64_MAX) == 0);
+}
+
+TEST_CASE("a question that waits for nothing is asked again when it was interrupted") {
+    const pipe_ends pipe;
+    CHECK(sys::write(pipe.writer.get(), "x", 1) == 1);
+    pollfd wanted{.fd = pipe.reader.get(), .events = POLLIN, .revents = 0};
+    const door_keeper keeper(answer(sys::call::ppoll, -EINTR, 3));
+    CHECK(sys::poll(&wanted, 1, 0) == 1);
+    CHECK(keeper.count(sys::call::ppoll) == 4);
+}
+
+TEST_CASE("a close that fails frees the number all the same, and is not made again") {
+    const std::array<std::pair<int, int>, 2> answers = {{{EIO, -EIO}, {EINTR, 0}}};
+    for (const auto& [error, result] : answers) {
+        pipe_ends pipe;
+        const int fd = pipe.reader.release();
+        const door_keeper keeper(answer(sys::call::close, -error));
+        CHECK(sys::close(fd) == result);
+        CHECK(keeper.count(sys::call::close) == 1);
+        CHECK(::fcntl(fd, F_GETFD) == -1);
+    }
+}
+
+TEST_CASE("address space that cannot be given back gives its memory back") {
+    int error = 0;
+    const std::size_t page = sys::page_bytes();
+    auto* const start = static_cast<char*>(sys::map(page, error));
+    REQUIRE(start != nullptr);
+    start[0] = 1;
+    {
+        const door_keeper keeper(answer(sys::call::munmap, -ENOMEM));
+        sys::unmap(start, page);
+    }
+    CHECK(start[0] == 0);
+    sys::unmap(start, page);
+}
+
+TEST_CASE("numbers of the system are read, or are 0") {
+    CHECK(sys::read_number("/proc/sys/vm/max_map_count") >= 1000);
+    CHECK(sys::read_number("/proc/there is no such file") == 0);
+    CHECK(sys::read_number("/proc/self/status") == 0);
+    CHECK(sys::count_links("/proc/self/task") >= 3);
+    CHECK(sys::count_links("/proc/there is no such file") == -ENOENT);
+    CHECK(sys::if_nametoindex("lo") > 0);
+    CHECK(sys::if_nametoindex("no such thing") == -ENODEV);
 }
 
 TEST_CASE("signals do not disturb a read or a write that blocks") {
