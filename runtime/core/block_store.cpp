@@ -1,6 +1,7 @@
 #include "runtime/core/block_store.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/limits.hpp"
 #include "runtime/base/system.hpp"
 
 #include <sys/mman.h>
@@ -32,11 +33,11 @@ block_store& block_store::instance() noexcept {
 
 void block_store::add_region() {
     if (regions_used_ == regions_max) {
-        throw std::bad_alloc();
+        throw no_memory("heddle: no control block: there are as many fibers as there can be");
     }
+    int error = 0;
     std::size_t chunks = std::min(region_chunks_min << regions_used_, region_chunks_max);
     for (; chunks > 0; chunks /= 2) {
-        int error = 0;
         const std::size_t count = chunks * block_chunk::blocks;
         const std::size_t hot_bytes = count * sizeof(fiber_block);
         void* const start = sys::map(hot_bytes + count * sizeof(cold_block), error);
@@ -49,7 +50,14 @@ void block_store::add_region() {
             return;
         }
     }
-    throw std::bad_alloc();
+    throw no_memory(
+        error == -ENOMEM ? "heddle: no memory for the control block of a fiber: mmap: the process "
+                           "may have as many mappings as sysctl vm.max_map_count, and as much "
+                           "address space as ulimit -v and vm.overcommit_memory allow"
+        : error == -EAGAIN
+            ? "heddle: no memory for the control block of a fiber: mmap: the process locks its "
+              "memory (mlockall), and may lock as much as ulimit -l allows"
+            : "heddle: no memory for the control block of a fiber: mmap is refused");
 }
 
 block_chunk* block_store::take_chunk() {
@@ -153,8 +161,10 @@ fiber_block* block_store::take_thread_block() {
         return block;
     }
     if (thread_chunk_ == nullptr || thread_chunk_->made == block_chunk::blocks) {
+        // Room first, so that giving back never allocates, and nothing is lost where there is none.
+        free_threads_.reserve(thread_blocks_ + block_chunk::blocks);
         thread_chunk_ = take_chunk_locked();
-        free_threads_.reserve(free_threads_.capacity() + block_chunk::blocks);
+        thread_blocks_ += block_chunk::blocks;
     }
     fiber_block* const block = make_next(*thread_chunk_);
     block->state = fiber_state::thread;

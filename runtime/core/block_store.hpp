@@ -91,6 +91,7 @@ private:
     std::vector<block_chunk*> free_;    // ready for the next taker
     std::vector<block_chunk*> chunks_;  // all, to find and to own them
     block_chunk* thread_chunk_ = nullptr;
+    std::size_t thread_blocks_ = 0;  // in all chunks for threads, this one and earlier ones
     std::vector<fiber_block*> free_threads_;
 };
 

@@ -11,7 +11,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <new>
 #include <stdexcept>
 #include <utility>
@@ -29,25 +28,35 @@ std::size_t rounded_up(std::size_t bytes, std::size_t unit) noexcept {
     return (bytes + unit - 1) / unit * unit;
 }
 
-// Emulators answer 0 to advice that they do not know. A page that is guarded cannot be read, not
-// even by the kernel on our behalf.
+// Whether a page is guarded. Then it cannot be read, not even by the kernel on our behalf.
+guard_kind look_at_guard(const void* page) noexcept {
+    int ends[2];
+    if (sys::pipe(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+        return guard_kind::unknown;
+    }
+    const owning_fd reader(ends[0]);
+    const owning_fd writer(ends[1]);
+    const std::int64_t result = sys::write(writer.get(), page, 1);
+    return result == -EFAULT ? guard_kind::light
+           : result == 1     ? guard_kind::mapped
+                             : guard_kind::unknown;
+}
+
+// Emulators answer 0 to advice that they do not know, so the answer alone proves nothing. What has
+// no answer, for want of a descriptor or of memory, is asked again for the next stack: mapped
+// guards for good would halve the fibers that the process can have.
 guard_kind probe_guards() noexcept {
     int error = 0;
     const std::size_t page = sys::page_bytes();
     void* const start = sys::map(page, error);
     if (start == nullptr) {
-        return guard_kind::mapped;
+        return guard_kind::unknown;
     }
-    guard_kind found = guard_kind::mapped;
-    int ends[2];
-    if (sys::advise(start, page, advice_guard_install) == 0 &&
-        sys::pipe(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
-        const owning_fd reader(ends[0]);
-        const owning_fd writer(ends[1]);
-        if (sys::write(writer.get(), start, 1) == -EFAULT) {
-            found = guard_kind::light;
-        }
-    }
+    const int installed = sys::advise(start, page, advice_guard_install);
+    const bool for_want = installed == -ENOMEM || installed == -EAGAIN;
+    const guard_kind found = installed == 0 ? look_at_guard(start)
+                             : for_want     ? guard_kind::unknown
+                                            : guard_kind::mapped;
     sys::unmap(start, page);
     return found;
 }
@@ -180,7 +189,7 @@ std::size_t stack_class::resident_bytes() const noexcept {
         const std::size_t total = one.slots * stride_;
         for (std::size_t at = 0; at < total; at += sizeof present * page) {
             const std::size_t bytes = std::min(sizeof present * page, total - at);
-            if (::mincore(one.start + at, bytes, present) == 0) {
+            if (sys::in_core(one.start + at, bytes, present) == 0) {
                 pages += static_cast<std::size_t>(
                     std::count_if(present, present + bytes / page,
                                   [](unsigned char flags) { return (flags & 1) != 0; }));
@@ -196,13 +205,13 @@ std::string stack_class::why_none() const {
                       std::to_string(in_use()) + " in use: " + failed_call_ + ": " +
                       std::strerror(-error_);
     if (error_ == -ENOMEM) {
-        std::string limit;
-        std::ifstream("/proc/sys/vm/max_map_count") >> limit;
-        if (!limit.empty()) {
-            why += "; the process may have " + limit +
-                   " mappings (sysctl vm.max_map_count), and as much address space as ulimit -v "
-                   "and vm.overcommit_memory allow";
-        }
+        const std::uint64_t limit = sys::read_number("/proc/sys/vm/max_map_count");
+        why += "; the process may have " + (limit == 0 ? "so many" : std::to_string(limit)) +
+               " mappings (sysctl vm.max_map_count), and as much address space as ulimit -v "
+               "and vm.overcommit_memory allow";
+    } else if (error_ == -EAGAIN) {
+        why += "; the process locks its memory (mlockall), and may lock as much as ulimit -l "
+               "allows";
     }
     return why;
 }

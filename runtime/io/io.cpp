@@ -1,5 +1,7 @@
 #include "runtime/io/outcome.hpp"
 
+#include "runtime/base/limits.hpp"
+
 #include <heddle/error.hpp>
 
 #include <cerrno>
@@ -28,9 +30,12 @@ std::error_code to_error_code(io_result failure) noexcept {
 }
 
 void throw_io_error(io_result failure, const char* call, const std::string& object) {
-    const std::string what = std::string("heddle: ") + call + ' ' + object;
+    std::string what = std::string("heddle: ") + call + ' ' + object;
     if (is_cancelled(failure)) {
         throw_wait_status(wait_status::cancelled, what.c_str());
+    }
+    if (is_system_error(failure)) {
+        what += limit_note(static_cast<int>(-failure));
     }
     throw std::system_error(to_error_code(failure), what);
 }

@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -109,6 +110,51 @@ TEST_CASE("a guard that cannot be made is a stack that cannot be had") {
         const std::string message = refusal_of(child);
         CHECK(contains(message, "mprotect"));
         CHECK(contains(message, "vm.max_map_count"));
+    });
+}
+
+TEST_CASE("guards that could not be probed for want of a descriptor are probed again") {
+    const guard_kind found = guards;
+    for (const call which : {call::mmap, call::madvise, call::pipe2, call::write}) {
+        const child_result child = run_child([=] {
+            guards = guard_kind::unknown;
+            heddle::run([=] {
+                if (guards != guard_kind::light) {
+                    std::puts("as it should be");  // there is nothing to find again
+                    return;
+                }
+                guards = guard_kind::unknown;
+                int asked = 0;
+                {
+                    // The second mmap and madvise are those of the probe.
+                    const door_keeper keeper([&](call one, int) -> std::int64_t {
+                        const bool fails =
+                            one == which &&
+                            ++asked == (which == call::mmap || which == call::madvise ? 2 : 1);
+                        return fails ? -(which == call::mmap || which == call::madvise ? ENOMEM
+                                                                                       : EMFILE)
+                                     : 0;
+                    });
+                    fiber({.stack_bytes = fresh_size()}, [] {}).join();
+                }
+                const bool open = guards == guard_kind::unknown;
+                fiber({.stack_bytes = fresh_size()}, [] {}).join();
+                std::puts(open && guards == guard_kind::light ? "as it should be" : "stuck");
+            });
+        });
+        CHECK(child.output == "as it should be\n");
+    }
+    CHECK(guards == found);
+}
+
+TEST_CASE("a lack of address space or of lockable memory for a stack is told apart") {
+    in_fiber([] {
+        fiber child({.stack_bytes = fresh_size()}, [] {});
+        const refused locked(call::mmap, EAGAIN);
+        const std::string message = refusal_of(child);
+        CHECK(contains(message, "mmap"));
+        CHECK(contains(message, "ulimit -l"));
+        CHECK_FALSE(contains(message, "max_map_count"));
     });
 }
 

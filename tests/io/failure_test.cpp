@@ -55,16 +55,23 @@ class no_descriptors {
 public:
     no_descriptors() {
         ::getrlimit(RLIMIT_NOFILE, &before_);
-        const int next = ::dup(0);
-        ::close(next);
-        const rlimit none = {static_cast<rlim_t>(next), before_.rlim_max};
+        next_ = ::dup(0);
+        ::close(next_);
+        const rlimit none = {static_cast<rlim_t>(next_), before_.rlim_max};
         ::setrlimit(RLIMIT_NOFILE, &none);
     }
     no_descriptors(const no_descriptors&) = delete;
     no_descriptors& operator=(const no_descriptors&) = delete;
     ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
 
+    /// What an error says of the limit that the last one set.
+    static std::string note() {
+        return " (this process may have " + std::to_string(next_) +
+               " descriptors: RLIMIT_NOFILE, ulimit -n)";
+    }
+
 private:
+    static inline int next_ = 0;
     rlimit before_{};
 };
 
@@ -93,7 +100,8 @@ TEST_CASE("accept without a descriptor left says so, and the connection goes on 
                 error = acceptor.join();
             }
             CHECK(error.code == std::errc::too_many_files_open);
-            CHECK(error.text == "heddle: accept at " + at + ": Too many open files");
+            CHECK(error.text ==
+                  "heddle: accept at " + at + no_descriptors::note() + ": Too many open files");
             CHECK(listener.accept(10s).native_handle() >= 0);
         });
     }
@@ -127,9 +135,11 @@ TEST_CASE("connect and listen report that no descriptor is left") {
             tcp_listener third(any_port(), ec);
         }
         CHECK(connecting.code == std::errc::too_many_files_open);
-        CHECK(connecting.text == "heddle: connect to " + at.to_string() + ": Too many open files");
+        CHECK(connecting.text == "heddle: connect to " + at.to_string() + no_descriptors::note() +
+                                     ": Too many open files");
         CHECK(listening.code == std::errc::too_many_files_open);
-        CHECK(listening.text == "heddle: listen on 127.0.0.1:0: Too many open files");
+        CHECK(listening.text ==
+              "heddle: listen on 127.0.0.1:0" + no_descriptors::note() + ": Too many open files");
         CHECK(ec == std::errc::too_many_files_open);
         CHECK(tcp_stream::connect(at).native_handle() >= 0);
     });
