@@ -3,6 +3,7 @@
 // An attached descriptor is registered once, edge-triggered for both directions, so that waiting
 // costs no system call: an edge that finds nobody waiting is remembered in `may_read` and
 // `may_write`. A raw descriptor is armed for one report (EPOLLONESHOT) and removed after it.
+#include "runtime/base/limits.hpp"
 #include "runtime/base/owning_fd.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/reactor/backends.hpp"
@@ -24,15 +25,18 @@ public:
           epoll_(sys::epoll_create()),
           wake_(sys::eventfd()) {
         if (!epoll_ || !wake_) {
-            throw std::system_error(-(epoll_ ? wake_ : epoll_).get(), std::system_category(),
-                                    "heddle: descriptors for the epoll reactor");
+            const int error = -(epoll_ ? wake_ : epoll_).get();
+            throw std::system_error(error, std::system_category(),
+                                    "heddle: descriptors for the epoll reactor" +
+                                        limit_note(error));
         }
         // Edge-triggered, each interrupt() is reported once, and nobody has to read the counter.
         const int error =
             sys::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(),
                            {.events = EPOLLIN | EPOLLET, .data = {.u64 = data_of(-1, 0)}});
         if (error < 0) {
-            throw std::system_error(-error, std::system_category(), "heddle: epoll_ctl");
+            throw std::system_error(-error, std::system_category(),
+                                    "heddle: epoll_ctl" + limit_note(-error));
         }
     }
 
@@ -43,6 +47,9 @@ public:
     void poll(std::int64_t timeout_ns) noexcept override {
         epoll_event events[poll_batch];
         const int count = sys::epoll_wait(epoll_.get(), events, poll_batch, timeout_ns);
+        if (!waited(count, timeout_ns)) {
+            return;
+        }
         for (int i = 0; i < count; ++i) {
             const std::uint64_t data = events[i].data.u64;
             report(static_cast<int>(data & 0xffffffff), static_cast<std::uint32_t>(data >> 32),

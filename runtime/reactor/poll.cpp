@@ -2,6 +2,7 @@
 //
 // The list of descriptors is kept between calls; a descriptor is in it while operations are queued
 // on it. Nothing of an attached descriptor is known to the system in between.
+#include "runtime/base/limits.hpp"
 #include "runtime/base/owning_fd.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/reactor/backends.hpp"
@@ -20,8 +21,9 @@ public:
         : readiness_reactor(complete, context),
           wake_(sys::eventfd()) {
         if (!wake_) {
-            throw std::system_error(-wake_.get(), std::system_category(),
-                                    "heddle: eventfd for the poll reactor");
+            const int error = -wake_.get();
+            throw std::system_error(error, std::system_category(),
+                                    "heddle: eventfd for the poll reactor" + limit_note(error));
         }
         descriptors_.push_back({.fd = wake_.get(), .events = POLLIN, .revents = 0});
     }
@@ -32,7 +34,7 @@ public:
 
     void poll(std::int64_t timeout_ns) noexcept override {
         int left = sys::poll(descriptors_.data(), descriptors_.size(), timeout_ns);
-        if (left <= 0) {
+        if (!waited(left, timeout_ns)) {
             return;
         }
         if (descriptors_[0].revents != 0) {

@@ -39,6 +39,9 @@
 // Operations in one direction of one descriptor complete in the order of their submission, but for
 // those that are cancelled.
 //
+// A wait for events that the system refuses is tried again; while it goes on failing, all that is
+// pending ends with its error.
+//
 // Fairness: poll() completes at most poll_batch events before it returns, so that a storm of them
 // does not keep runnable fibers waiting; the worker calls poll() at bounded intervals, so that
 // runnable fibers do not keep a completed operation waiting.

@@ -2,6 +2,7 @@
 
 #include "runtime/base/system.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -171,6 +172,35 @@ void readiness_reactor::end_all(descriptor_record& record, std::int64_t result) 
             intrusive_list<operation>::remove(what);
             finish(what, result);
         });
+    }
+}
+
+bool readiness_reactor::waited(int result, std::int64_t timeout_ns) noexcept {
+    // Together the pauses are as long as a hiccup of the network; a wait that has failed throughout
+    // will go on failing.
+    constexpr int failures_max = 32;
+    constexpr std::int64_t pause_ns = 1'000'000;
+    if (result >= 0) {
+        failures_ = 0;
+        return result > 0;
+    }
+    if (++failures_ >= failures_max) {
+        failures_ = 0;
+        end_everything(result);
+    } else if (timeout_ns != 0) {
+        sys::nap(timeout_ns < 0 ? pause_ns : std::min(timeout_ns, pause_ns));
+    }
+    return false;
+}
+
+void readiness_reactor::end_everything(int error) noexcept {
+    for (std::size_t number = 0; number < pages_.size() * page_records; ++number) {
+        const int fd = static_cast<int>(number);
+        descriptor_record* const record = find(fd);
+        if (record != nullptr && !(record->readers.empty() && record->writers.empty())) {
+            end_all(*record, error);
+            watch_again(fd, *record);
+        }
     }
 }
 

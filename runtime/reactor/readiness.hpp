@@ -63,6 +63,11 @@ protected:
     /// To be called with a report; ignores one that belongs to a registration that has ended.
     void report(int fd, std::uint32_t registration, readiness what) noexcept;
 
+    /// To be called with the result of the wait in poll(). One that fails is tried again: nothing
+    /// is lost by a shortage that passes. When it fails again and again, whoever waits hears why.
+    /// Returns whether there may be something to report.
+    bool waited(int result, std::int64_t timeout_ns) noexcept;
+
     /// What the operations in a record's queues wait for.
     static readiness wanted(descriptor_record& record) noexcept;
 
@@ -79,11 +84,14 @@ private:
     void refused(descriptor_record& record, int error) noexcept;
     void end_attachment(int fd, descriptor_record& record) noexcept;
     void end_all(descriptor_record& record, std::int64_t result) noexcept;
+    void end_everything(int error) noexcept;
 
     // Records stay where they are once made: a page per 256 descriptor numbers.
     static constexpr std::size_t page_records = 256;
     using page = std::array<descriptor_record, page_records>;
     std::vector<std::unique_ptr<page>> pages_;
+
+    int failures_ = 0;  // waits that have failed since one succeeded
 };
 
 }  // namespace heddle::detail

@@ -231,5 +231,42 @@ TEST_CASE_TEMPLATE("a failing wait for events loses none of them", Backend, HEDD
     CHECK(under_test.finish(wait) == 0);
 }
 
+TEST_CASE_TEMPLATE("a wait for events that goes on failing ends whatever is pending by its error",
+                   Backend, on_poll, on_epoll) {
+    harness under_test(Backend::make);
+    const pair pipe = make_pipe();
+    const pair tcp = make_tcp_pair();
+    for (const int error : {ENOMEM, EBADF}) {
+        request raw_wait(operation_kind::wait_readable, raw(pipe.a.get()));
+        request receive(operation_kind::receive, attached(tcp.a.get()), 10);
+        CHECK_FALSE(under_test.submit(raw_wait));
+        CHECK_FALSE(under_test.submit(receive));
+        int failures = 0;
+        {
+            const door_keeper keeper([&](call which, int) -> std::int64_t {
+                const bool waits = which == call::ppoll || which == call::epoll_wait ||
+                                   which == call::epoll_pwait2;
+                return waits ? --failures, -error : 0;
+            });
+            while (raw_wait.pending && failures > -1000) {
+                under_test.events().poll(failures % 2 == 0 ? -1 : 1000);
+            }
+        }
+        CHECK(failures < -10);
+        CHECK(raw_wait.result == -error);
+        CHECK(receive.result == -error);
+        CHECK(under_test.events().pending() == 0);
+        CHECK_FALSE(under_test.submit(raw_wait));
+        CHECK_FALSE(under_test.submit(receive));
+        give(pipe.b.get(), "x");
+        give(tcp.b.get(), "y");
+        CHECK(under_test.finish(raw_wait) == 0);
+        CHECK(under_test.finish(receive) == 1);
+        char byte = 0;
+        CHECK(sys::read(pipe.a.get(), &byte, 1) == 1);
+        under_test.events().detach(receive.handle);
+    }
+}
+
 }  // namespace
 }  // namespace heddle::test
