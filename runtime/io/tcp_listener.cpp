@@ -1,4 +1,5 @@
 #include "runtime/base/system.hpp"
+#include "runtime/core/worker.hpp"
 #include "runtime/io/address.hpp"
 #include "runtime/io/socket.hpp"
 
@@ -67,6 +68,10 @@ io_result accept(socket_ref listener, std::int64_t deadline_ns) noexcept {
         const io_result result = carry_out(what, deadline_ns);
         if (!peer_gave_up(result)) [[likely]] {
             return result;
+        }
+        // However many have given up, the deadline holds. (A try that is due anyway is made.)
+        if (deadline_ns != never_ns && deadline_ns <= clock_now()) {
+            return given_up - static_cast<io_result>(wait_status::timed_out);
         }
     }
 }

@@ -160,6 +160,20 @@ TEST_CASE("accept passes over connections that their peers gave up") {
     });
 }
 
+TEST_CASE("the deadline of accept holds however many peers give up") {
+    in_fiber([] {
+        tcp_listener listener(any_port());
+        const owning_fd client = connect_plainly(listener.local_address());
+        for (const bool past : {false, true}) {
+            const failure gone(call::accept4, -ECONNABORTED, 1'000'000'000);
+            std::error_code ec;
+            listener.accept(past ? in_the_past() : heddle::deadline(2ms), ec);
+            CHECK(ec == std::errc::timed_out);
+        }
+        CHECK(listener.accept().native_handle() >= 0);
+    });
+}
+
 TEST_CASE("accept survives a peer that resets before it is accepted") {
     in_fiber([] {
         tcp_listener listener(any_port());
