@@ -1,5 +1,6 @@
 // The life of a fiber: its block, its stack, its function, its end; and the long way of a switch.
 #include "runtime/base/assert.hpp"
+#include "runtime/base/limits.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -100,16 +101,23 @@ void worker::start_first(fiber_block& fiber) {
     queue_new(fiber);
 }
 
+namespace {
+
+std::exception_ptr refusal_of(const stack_class& stacks) noexcept {
+    try {
+        return std::make_exception_ptr(std::system_error(
+            std::make_error_code(std::errc::not_enough_memory), stacks.why_none()));
+    } catch (const std::bad_alloc&) {
+        return std::make_exception_ptr(
+            no_memory("heddle: no stack for a fiber, and no memory to say why"));
+    }
+}
+
+}  // namespace
+
 void worker::fail_start(fiber_block& fiber) noexcept {
     cold_block& cold = *fiber.cold;
-    std::string why;
-    try {
-        why = stacks_[cold.stack_class].why_none();
-    } catch (const std::bad_alloc&) {
-        // The short text of the code has to do.
-    }
-    const std::system_error error(std::make_error_code(std::errc::not_enough_memory), why);
-    ::new (&end_exception(cold)) std::exception_ptr(std::make_exception_ptr(error));
+    ::new (&end_exception(cold)) std::exception_ptr(refusal_of(stacks_[cold.stack_class]));
     // Not here: destructors of the user's may wait, and this is no fiber's time.
     cold.closure_left = true;
     const end_state before = exchange(cold.end, end_state::ended);

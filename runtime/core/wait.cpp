@@ -1,12 +1,14 @@
 // The ways to give way: yield, sleep, join. Each ends in the switch, so that a resumed fiber
 // returns straight into its caller; no local of theirs may have its address taken.
 #include "runtime/base/assert.hpp"
+#include "runtime/base/system.hpp"
 #include "runtime/core/thread_wait.hpp"
 #include "runtime/core/worker.hpp"
 
 #include <heddle/detail/fiber_access.hpp>
 #include <heddle/error.hpp>
 
+#include <algorithm>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -42,10 +44,36 @@ void yield() noexcept {
 
 namespace {
 
+// The calling thread's block; null where there is no memory for one.
+fiber_block* try_thread_block() noexcept {
+    try {
+        return &this_thread_block();
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+// What a thread without a block does instead of waiting to be woken: it looks again and again.
+template <class Over>
+wait_status look_until(Over over, std::int64_t deadline_ns) noexcept {
+    constexpr std::int64_t pause_ns = 1'000'000;
+    while (!over()) {
+        const std::int64_t left = deadline_ns == never_ns ? pause_ns : deadline_ns - clock_now();
+        if (left <= 0) {
+            return wait_status::timed_out;
+        }
+        sys::nap(std::min(left, pause_ns));
+    }
+    return wait_status::event;
+}
+
 wait_status sleep_plain_thread(std::int64_t deadline_ns) noexcept {
-    fiber_block& self = this_thread_block();
-    const std::uint64_t ticket = begin_thread_wait(self, wait_reason::sleep, nullptr);
-    return sleep_thread(self, ticket, deadline_ns);
+    fiber_block* const self = try_thread_block();
+    if (self == nullptr) {
+        return look_until([] { return false; }, deadline_ns);
+    }
+    const std::uint64_t ticket = begin_thread_wait(*self, wait_reason::sleep, nullptr);
+    return sleep_thread(*self, ticket, deadline_ns);
 }
 
 }  // namespace
@@ -86,13 +114,16 @@ wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noex
     if (has_ended(target)) {
         return wait_status::event;
     }
-    fiber_block& self = this_thread_block();
-    const std::uint64_t ticket = begin_thread_wait(self, wait_reason::join, &target);
-    if (!leave_joiner(target, self, ticket)) {
-        self.wait.store(0, std::memory_order_relaxed);
+    fiber_block* const self = try_thread_block();
+    if (self == nullptr) {
+        return look_until([&] { return has_ended(target); }, deadline_ns);
+    }
+    const std::uint64_t ticket = begin_thread_wait(*self, wait_reason::join, &target);
+    if (!leave_joiner(target, *self, ticket)) {
+        self->wait.store(0, std::memory_order_relaxed);
         return wait_status::event;
     }
-    return sleep_thread(self, ticket, deadline_ns);
+    return sleep_thread(*self, ticket, deadline_ns);
 }
 
 }  // namespace
