@@ -63,9 +63,11 @@ enum fiber_flags : std::uint8_t {
 
 /// Bits of fiber_block::wait_kind, about the wait that is on.
 enum wait_kinds : std::uint8_t {
-    wait_cancellable = 1,  ///< a request to stop ends it
-    wait_operation = 2,    ///< ended by the reactor alone; others ask it to cancel
-    wait_timed = 4,        ///< a timer is armed
+    wait_cancellable = 1,    ///< a request to stop ends it
+    wait_operation = 2,      ///< ended by the reactor alone; others ask it to cancel
+    wait_timed = 4,          ///< a timer is armed
+    wait_shielded = 8,       ///< a request to stop ends it once the fiber's shield is over
+    wait_shield_timer = 16,  ///< the timer is for that, not for the wait's own deadline
 };
 
 /// The hot part. Home worker only, except `wait`.
@@ -86,7 +88,7 @@ struct alignas(64) fiber_block {
     fiber_state state = fiber_state::vacant;
     std::uint8_t flags = 0;
     std::uint8_t wait_kind = 0;
-    std::uint8_t shields = 0;  ///< nesting of regions that cancellation does not enter
+    std::uint8_t shielded = 0;  ///< not zero: stack_header::shield_until counts
 };
 static_assert(sizeof(fiber_block) == 64);
 static_assert(offsetof(fiber_block, context) == 0);
@@ -106,6 +108,14 @@ enum mail_bits : std::uint8_t {
     mail_stop = 2,     ///< it was asked to stop
     mail_release = 4,  ///< its handle is done with it
 };
+
+/// What a started fiber keeps at the very top of its stack, above its first frame: too rare for the
+/// control block, and no more memory, since that page is touched anyhow. Owner thread only.
+struct stack_header {
+    std::int64_t shield_until;  ///< when the last of the fiber's shields is over
+};
+constexpr std::size_t stack_header_bytes = 16;  // as stacks are aligned on every CPU
+static_assert(sizeof(stack_header) <= stack_header_bytes);
 
 constexpr std::size_t name_bytes = 32;  // 31 and a terminating zero
 
@@ -154,6 +164,10 @@ static_assert(sizeof(cold_block) <= cold_block::bytes_max);
 
 inline std::uint32_t& timer_place(fiber_block& block) noexcept {
     return block.cold->timer_place;
+}
+
+inline stack_header& header_of(fiber_block& started) noexcept {
+    return *reinterpret_cast<stack_header*>(started.cold->stack_top - stack_header_bytes);
 }
 
 /// Tells the tokens that remain that nobody will ask them to stop any more. Not by assignment:

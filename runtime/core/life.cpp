@@ -78,7 +78,8 @@ bool worker::start_slow(fiber_block& fiber) noexcept {
         // A fresh context begins with the words of the moment, which may be another fiber's own.
         const fp_environment words = context_save_fp_environment();
         context_restore_fp_environment(control_words_);
-        context_make(fiber.context, fiber.cold->stack_top, fiber_entry, &fiber);
+        context_make(fiber.context, fiber.cold->stack_top - stack_header_bytes, fiber_entry,
+                     &fiber);
         context_restore_fp_environment(words);
     }
     if constexpr (switches_are_watched) {

@@ -2,8 +2,10 @@
 // for a token.
 #include "runtime/core/worker.hpp"
 
+#include <heddle/cancel.hpp>
 #include <heddle/detail/fiber_access.hpp>
 
+#include <algorithm>
 #include <mutex>
 #include <stop_token>
 
@@ -74,6 +76,29 @@ std::stop_token current_stop_token() {
     worker* const here = current_worker;
     return here != nullptr && here->in_fiber() ? fiber_stop_token(&here->current())
                                                : std::stop_token();
+}
+
+std::int64_t enter_shield(std::int64_t until_ns) noexcept {
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber()) {
+        return no_shield;
+    }
+    fiber_block& self = here->current();
+    stack_header& header = header_of(self);
+    const std::int64_t outer = self.shielded != 0 ? header.shield_until : no_shield;
+    header.shield_until = std::max(outer, until_ns);
+    self.shielded = 1;
+    return outer;
+}
+
+void leave_shield(std::int64_t outer) noexcept {
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber()) {
+        return;
+    }
+    fiber_block& self = here->current();
+    self.shielded = outer != no_shield ? 1 : 0;
+    header_of(self).shield_until = outer;
 }
 
 bool cancellation_pending() noexcept {

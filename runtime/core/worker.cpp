@@ -193,27 +193,50 @@ void worker::run_some() noexcept {
 
 // Out of line, so that waits without a deadline need no room for what this does.
 void worker::add_timer(fiber_block& self, std::int64_t deadline_ns) noexcept {
-    timers_.add(self, deadline_ns);
-    self.wait_kind |= wait_timed;
+    if (deadline_ns != never_ns) {
+        timers_.add(self, deadline_ns);
+        self.wait_kind |= wait_timed;
+    }
+    if ((self.wait_kind & wait_shielded) != 0 && (self.flags & flag_stop_requested) != 0) {
+        add_shield_timer(self);
+    }
+}
+
+// Ends the wait of a fiber that was asked to stop when its shield is over, unless its own deadline
+// comes first: a wait has one timer, and which of the two it was for is in wait_kind.
+void worker::add_shield_timer(fiber_block& fiber) noexcept {
+    const std::int64_t until = header_of(fiber).shield_until;
+    const bool timed = (fiber.wait_kind & wait_timed) != 0;
+    if (until == never_ns || (timed && timers_.deadline_of(fiber) <= until)) {
+        return;
+    }
+    if (timed) {
+        remove_timer(fiber);
+    }
+    timers_.add(fiber, until);
+    fiber.wait_kind |= wait_timed | wait_shield_timer;
 }
 
 void worker::remove_timer(fiber_block& fiber) noexcept {
-    fiber.wait_kind &= static_cast<std::uint8_t>(~wait_timed);
+    fiber.wait_kind &= static_cast<std::uint8_t>(~(wait_timed | wait_shield_timer));
     timers_.remove(fiber);
 }
 
 void worker::fire_timers() noexcept {
     while (!timers_.empty() && timers_.first_deadline() <= now_) {
         fiber_block& fiber = timers_.first();
+        const wait_status outcome = (fiber.wait_kind & wait_shield_timer) != 0
+                                        ? wait_status::cancelled
+                                        : wait_status::timed_out;
         remove_timer(fiber);
         if ((fiber.wait_kind & wait_operation) != 0) {
             auto* const what =
                 const_cast<operation*>(static_cast<const operation*>(fiber.cold->wait_object));
-            what->cancel_reason = static_cast<int>(wait_status::timed_out);
+            what->cancel_reason = static_cast<int>(outcome);
             reactor_->cancel(*what);
         } else if (const std::uint64_t ticket = fiber.wait.load(std::memory_order_relaxed);
                    ticket != 0 && claim(fiber, ticket)) {  // 0: an event was quicker
-            make_runnable(fiber, wait_status::timed_out);
+            make_runnable(fiber, outcome);
         }
     }
 }
@@ -227,7 +250,11 @@ void worker::on_completion(void* self, operation& ended) noexcept {
 void worker::apply_stop(fiber_block& fiber) noexcept {
     fiber.flags |= flag_stop_requested;
     const std::uint64_t ticket = fiber.wait.load(std::memory_order_relaxed);
-    if (ticket == 0 || (fiber.wait_kind & wait_cancellable) == 0) {
+    if (ticket == 0 || (fiber.wait_kind & (wait_cancellable | wait_shielded)) == 0) {
+        return;
+    }
+    if ((fiber.wait_kind & wait_shielded) != 0 && header_of(fiber).shield_until > now_) {
+        add_shield_timer(fiber);
         return;
     }
     if ((fiber.wait_kind & wait_operation) != 0) {
@@ -308,7 +335,7 @@ void worker::end_deadlock() noexcept {
         blocks_.for_each(
             [this](fiber_block& block) { request_stop_from_dispatcher(*this, block); });
     }
-    if (queue_.empty()) {
+    if (queue_.empty() && timers_.empty()) {  // a timer: the end of a shield
         text_line line;
         line << "heddle: nothing can ever run again, and fibers are left that cannot be stopped:";
         line.write_to(STDERR_FILENO);

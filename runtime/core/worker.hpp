@@ -100,7 +100,7 @@ public:
         }
         block.outcome = 0;
         block.flags = 0;
-        block.shields = 0;
+        block.shielded = 0;
         cold.name[0] = '\0';
         cold.stop_asked.store(false, std::memory_order_relaxed);
         blocks_.give(&block);
@@ -117,8 +117,9 @@ public:
     reactor& events() noexcept { return *reactor_; }
 
     /// Whether a cancellation point reached now must throw.
-    bool cancellation_due(const fiber_block& self) const noexcept {
-        return (self.flags & flag_stop_requested) != 0 && cancellable(self) != 0;
+    bool cancellation_due(fiber_block& self) const noexcept {
+        return (self.flags & flag_stop_requested) != 0 &&
+               (cancellable(self) & wait_cancellable) != 0;
     }
 
     /// Begins a wait of the running fiber; the ticket names it to wakers.
@@ -136,18 +137,25 @@ public:
         self.wait.store(ticket, std::memory_order_relaxed);  // published by the primitive
         return ticket;
     }
-    /// wait_cancellable if a request to stop may end a wait that begins now, else 0.
-    std::uint8_t cancellable(const fiber_block& self) const noexcept {
-        return self.shields == 0 && globals_->uncaught == 0 ? std::uint8_t{wait_cancellable}
-                                                            : std::uint8_t{0};
+    /// wait_cancellable if a request to stop may end a wait of the running fiber that begins now,
+    /// wait_shielded if it may later, else 0.
+    std::uint8_t cancellable(fiber_block& self) const noexcept {
+        if (globals_->uncaught != 0) [[unlikely]] {
+            return 0;
+        }
+        return self.shielded == 0 || header_of(self).shield_until <= now_
+                   ? std::uint8_t{wait_cancellable}
+                   : std::uint8_t{wait_shielded};
     }
     /// Undoes begin_wait and arm before the fiber gave way.
     void end_wait(fiber_block& self) noexcept {
         self.wait.store(0, std::memory_order_relaxed);
         disarm(self);
     }
+    /// Lets the wait of the running fiber end at `deadline_ns`; follows every begin_wait of a
+    /// cancellation point.
     void arm(fiber_block& self, std::int64_t deadline_ns) noexcept {
-        if (deadline_ns != never_ns) {
+        if (deadline_ns != never_ns || (self.wait_kind & wait_shielded) != 0) {
             add_timer(self, deadline_ns);
         }
     }
@@ -287,12 +295,13 @@ private:
         }
         fiber.state = fiber_state::started;
         if constexpr (!switch_keeps_control_words) {
-            context_make(fiber.context, cold.stack_top, fiber_entry, &fiber);
+            context_make(fiber.context, cold.stack_top - stack_header_bytes, fiber_entry, &fiber);
         }
         return true;
     }
     bool start_slow(fiber_block& fiber) noexcept;
     void add_timer(fiber_block& self, std::int64_t deadline_ns) noexcept;
+    void add_shield_timer(fiber_block& fiber) noexcept;
     void remove_timer(fiber_block& fiber) noexcept;
     void make_room();
     void draw_ids() noexcept;

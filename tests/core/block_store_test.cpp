@@ -204,7 +204,7 @@ TEST_CASE("a block that is used again remembers nothing of its last fiber") {
     in_fiber([] {
         const auto is_new = [](const char* name) {
             const auto& self = heddle::detail::current_worker->current();
-            CHECK(self.shields == 0);
+            CHECK(self.shielded == 0);
             CHECK(std::string(self.cold->name) == name);
             CHECK_FALSE(heddle::this_fiber::get_stop_token().stop_requested());
             CHECK(std::current_exception() == nullptr);
@@ -214,7 +214,7 @@ TEST_CASE("a block that is used again remembers nothing of its last fiber") {
         fiber special({.name = "special", .stack_bytes = 64 * 1024, .own_fp_environment = true},
                       [] {
                           auto& self = heddle::detail::current_worker->current();
-                          ++self.shields;
+                          self.shielded = 1;
                           throw 5;
                           return static_cast<const fiber_block*>(&self);
                       });

@@ -251,32 +251,6 @@ TEST_CASE("a destructor of the ordinary end is cancelled like any code") {
     });
 }
 
-TEST_CASE("a region that is shielded is not cancelled, before and while it waits") {
-    in_fiber([] {
-        bool open = false;
-        fiber child([&] {
-            auto& shields = heddle::detail::current_worker->current().shields;
-            ++shields;
-            heddle::this_fiber::sleep_for(1us);
-            fiber([&] {
-                while (!open) {
-                    heddle::this_fiber::yield();
-                }
-            }).join();
-            ++shields;
-            --shields;
-            heddle::this_fiber::check_cancelled();
-            --shields;
-            return sleep_is_cancelled();
-        });
-        let_others_run();
-        child.request_stop();
-        let_others_run();
-        open = true;
-        CHECK(child.join());
-    });
-}
-
 TEST_CASE("output to a stream inside a cancelled fiber writes as ever") {
     in_fiber([] {
         std::ostringstream out;

@@ -5,10 +5,6 @@
 // Its first line of output says where it listens.
 #include <heddle/heddle.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -21,24 +17,6 @@
 namespace {
 
 using namespace std::chrono_literals;
-
-// A signal handler may do very little. Ours writes a byte to a pipe, whose other end a fiber waits
-// for like for any descriptor. (A full pipe takes no byte, and needs none.)
-int signal_pipe[2];
-
-void on_signal(int) {
-    const int saved_errno = errno;
-    [[maybe_unused]] const auto written = ::write(signal_pipe[1], "", 1);
-    errno = saved_errno;
-}
-
-void catch_signals() {
-    if (::pipe2(signal_pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
-        throw std::system_error(errno, std::generic_category(), "pipe2");
-    }
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
-}
 
 // Sends back what comes until the peer has had enough, vanishes, or the server ends.
 void serve(heddle::tcp_stream peer) {
@@ -73,14 +51,14 @@ void accept_all(heddle::tcp_listener& listener) {
 
 int main(int argc, char** argv) {
     try {
-        catch_signals();
         heddle::run([&] {
+            heddle::signal_set ending{SIGINT, SIGTERM};
             heddle::tcp_listener listener(
                 heddle::address::parse(argc > 1 ? argv[1] : "127.0.0.1:7777"));
             std::printf("listening on %s\n", listener.local_address().to_string().c_str());
             std::fflush(stdout);
             const heddle::fiber acceptor{accept_all, std::ref(listener)};
-            heddle::wait_readable(signal_pipe[0]);
+            ending.wait();
             // The acceptor's handle stops it here, and run() stops the connections.
         });
     } catch (const std::exception& error) {

@@ -13,6 +13,8 @@ class fiber_id;
 struct fiber_options;
 struct listen_options;
 struct options;
+class shield;
+class signal_set;
 struct statistics;
 class tcp_listener;
 class tcp_stream;

@@ -1,0 +1,260 @@
+// Signals as values: a handler notes the signal in every set that wants it, and makes the set's
+// eventfd readable, which a fiber waits for like for any descriptor.
+#include <heddle/signal.hpp>
+
+#include "runtime/base/system.hpp"
+#include "runtime/io/outcome.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace heddle::detail {
+
+namespace {
+
+// Linux has 64 signals (signal(7)), so that a set of them is a word.
+constexpr int signal_max = 64;
+
+constexpr std::uint64_t bit_of(int number) noexcept {
+    return std::uint64_t{1} << (number - 1);
+}
+
+}  // namespace
+
+/// What a signal_set owns. A handler may look at any slot at any time, so slots are never freed,
+/// but used again.
+///
+/// The eventfd is readable whenever `arrived` is not empty, or somebody who has just read it is
+/// about to take a signal and to make it readable for the rest.
+struct signal_slot {
+    std::atomic<std::uint64_t> wanted = 0;   ///< the signals of the set; 0: the slot is not in use
+    std::atomic<std::uint64_t> arrived = 0;  ///< and not yet taken by a wait
+    std::atomic<int> event = -1;
+    signal_slot* next = nullptr;  ///< constant once the slot is in the list
+    bool in_use = false;          ///< under signals_lock
+};
+
+namespace {
+
+std::mutex signals_lock;
+std::atomic<signal_slot*> slots = nullptr;
+
+// Handlers that are at work on the slots. A handler raises it before it looks
+// at `wanted`, and a set that goes clears `wanted` before it looks here.
+std::atomic<int> handlers_at_work = 0;
+
+// What is behind a signal that some set wants. Under signals_lock, but a handler reads it too; it
+// does not change while the handler is installed.
+struct caught_signal {
+    unsigned sets = 0;
+    pid_t owner = 0;  // a forked child is no owner
+    struct sigaction previous = {};
+};
+caught_signal caught[signal_max + 1];
+
+// Does what the signal would do without us: in a forked child, and where somebody whose handler
+// replaced ours still calls it. The guard is for one who does that and whom we found before us.
+void pass_on(int number, siginfo_t* info, void* context) {
+    constinit static thread_local bool passing_on = false;
+    if (passing_on) {
+        return;
+    }
+    passing_on = true;
+    const struct sigaction& previous = caught[number].previous;
+    if ((previous.sa_flags & SA_SIGINFO) != 0) {
+        previous.sa_sigaction(number, info, context);
+    } else if (previous.sa_handler == SIG_DFL) {
+        signal(number, SIG_DFL);
+        raise(number);  // once this handler has returned
+    } else if (previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(number);
+    }
+    passing_on = false;
+}
+
+// Notes the signal in every set that wants it; whether there was one.
+bool deliver(int number) noexcept {
+    const std::uint64_t bit = bit_of(number);
+    bool wanted = false;
+    handlers_at_work.fetch_add(1);
+    for (signal_slot* slot = slots.load(); slot != nullptr; slot = slot->next) {
+        if ((slot->wanted.load() & bit) != 0) {
+            wanted = true;
+            if ((slot->arrived.fetch_or(bit) & bit) == 0) {
+                sys::signal_eventfd(slot->event.load());
+            }
+        }
+    }
+    handlers_at_work.fetch_sub(1);
+    return wanted;
+}
+
+void on_signal(int number, siginfo_t* info, void* context) {
+    const int saved_errno = errno;
+    if (caught[number].owner != getpid() || !deliver(number)) {
+        pass_on(number, info, context);
+    }
+    errno = saved_errno;
+}
+
+// The three below are called under signals_lock.
+
+void catch_signal(int number) noexcept {
+    caught_signal& one = caught[number];
+    if (one.sets++ > 0) {
+        return;
+    }
+    one.owner = getpid();
+    sigaction(number, nullptr, &one.previous);  // before the handler can want to know it
+    struct sigaction ours = {};
+    ours.sa_sigaction = on_signal;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;  // a fiber's stack may be small
+    sigfillset(&ours.sa_mask);
+    sigaction(number, &ours, nullptr);
+}
+
+void release_signal(int number) noexcept {
+    caught_signal& one = caught[number];
+    if (--one.sets > 0) {
+        return;
+    }
+    struct sigaction current = {};
+    sigaction(number, nullptr, &current);
+    if ((current.sa_flags & SA_SIGINFO) != 0 && current.sa_sigaction == on_signal) {
+        sigaction(number, &one.previous, nullptr);
+    }
+}
+
+signal_slot& take_slot() {
+    for (signal_slot* slot = slots.load(); slot != nullptr; slot = slot->next) {
+        if (!slot->in_use) {
+            slot->in_use = true;
+            return *slot;
+        }
+    }
+    auto* const fresh = new signal_slot;
+    fresh->in_use = true;
+    fresh->next = slots.load();
+    slots.store(fresh);
+    return *fresh;
+}
+
+template <class F>
+void for_each_signal(std::uint64_t signals, F f) {
+    for (; signals != 0; signals &= signals - 1) {
+        f(std::countr_zero(signals) + 1);
+    }
+}
+
+// Why a signal cannot be in a set; null if it can.
+const char* objection_to(int number) noexcept {
+    switch (number) {
+    case SIGKILL:
+    case SIGSTOP:
+        return "cannot be caught";
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+        return "reports a fault, after which nothing can go on";
+    default:
+        break;
+    }
+    struct sigaction ignored = {};
+    return number < 1 || number > signal_max || sigaction(number, nullptr, &ignored) != 0
+               ? "is no signal that a program can use"
+               : nullptr;
+}
+
+std::uint64_t checked_signals(std::initializer_list<int> numbers) {
+    std::uint64_t signals = 0;
+    for (const int number : numbers) {
+        if (const char* const why = objection_to(number)) {
+            throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                    "heddle::signal_set: signal " + std::to_string(number) + " " +
+                                        why);
+        }
+        signals |= bit_of(number);
+    }
+    return signals;
+}
+
+// Takes the lowest signal that has arrived; 0 if another wait was quicker.
+int take_arrived(signal_slot& slot) noexcept {
+    std::uint64_t before = slot.arrived.load();
+    while (before != 0 && !slot.arrived.compare_exchange_weak(before, before & (before - 1))) {
+    }
+    if ((before & (before - 1)) != 0) {
+        sys::signal_eventfd(slot.event.load());  // for the others, which this read has unmade
+    }
+    return before == 0 ? 0 : std::countr_zero(before) + 1;
+}
+
+}  // namespace
+
+io_result wait_signal(signal_slot& slot, std::int64_t deadline_ns) noexcept {
+    for (;;) {
+        std::uint64_t count = 0;
+        operation what;
+        prepare_transfer(what, operation_kind::read, {.fd = slot.event.load()}, &count,
+                         sizeof count);
+        if (const io_result result = carry_out(what, deadline_ns); result < 0) {
+            return result;
+        }
+        if (const int number = take_arrived(slot)) {
+            return number;
+        }
+    }
+}
+
+void throw_signal_error(io_result failure) {
+    throw_io_error(failure, "wait for", "a signal");
+}
+
+}  // namespace heddle::detail
+
+namespace heddle {
+inline namespace v1 {
+
+signal_set::signal_set(std::initializer_list<int> signals) {
+    using namespace detail;
+    const std::uint64_t wanted = checked_signals(signals);
+    const int event = sys::eventfd();
+    if (event < 0) {
+        throw std::system_error(-event, std::system_category(),
+                                "heddle::signal_set: no descriptor to wait for signals with");
+    }
+    const std::lock_guard guard(signals_lock);
+    try {
+        slot_ = &take_slot();
+    } catch (...) {
+        sys::close(event);
+        throw;
+    }
+    slot_->event.store(event);
+    slot_->wanted.store(wanted);
+    for_each_signal(wanted, catch_signal);
+}
+
+signal_set::~signal_set() {
+    using namespace detail;
+    const std::lock_guard guard(signals_lock);
+    for_each_signal(slot_->wanted.exchange(0), release_signal);
+    while (handlers_at_work.load() != 0) {
+        sched_yield();  // a handler may still write to our descriptor
+    }
+    sys::close(slot_->event.exchange(-1));
+    slot_->arrived.store(0);
+    slot_->in_use = false;
+}
+
+}  // namespace v1
+}  // namespace heddle
