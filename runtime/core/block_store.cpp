@@ -31,6 +31,27 @@ block_store& block_store::instance() noexcept {
     return *store;
 }
 
+bool block_store::look_at(const fiber_block& block, block_snapshot& seen) noexcept {
+    const cold_block* const cold = glance(block.cold);  // null once it was given back
+    seen.block = &block;
+    seen.state = glance(block.state);
+    if (cold == nullptr || seen.state == fiber_state::vacant) {
+        return false;
+    }
+    seen.waits = glance(block.wait) != 0;
+    seen.id = glance(cold->id);
+    for (std::size_t i = 0; i < name_bytes - 1; ++i) {
+        seen.name[i] = glance(cold->name[i]);
+    }
+    seen.name[name_bytes - 1] = '\0';
+    seen.spawned_at = glance(cold->spawned_at);
+    seen.reason = glance(cold->reason);
+    seen.wait_object = glance(cold->wait_object);
+    seen.wait_descriptor = glance(cold->wait_descriptor);
+    seen.wait_since = glance(cold->wait_since);
+    return true;
+}
+
 void block_store::add_region() {
     if (regions_used_ == regions_max) {
         throw no_memory("heddle: no control block: there are as many fibers as there can be");

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace heddle::detail {
@@ -24,6 +25,36 @@ struct block_chunk {
     std::size_t made = 0;      ///< blocks from the front that have ever been constructed
     std::size_t orphaned = 0;  ///< blocks in use whose worker is gone; under the store's lock
 };
+
+/// What a walk over all blocks sees of one: a copy, because the block may change, and even be given
+/// back, while it is looked at. The members are those of fiber_block and cold_block; each is whole,
+/// but they need not be of the same moment.
+struct block_snapshot {
+    const fiber_block* block;
+    fiber_state state;
+    bool waits;
+    std::uint64_t id;
+    char name[name_bytes];
+    const void* spawned_at;
+    wait_reason reason;
+    const void* wait_object;
+    std::int32_t wait_descriptor;
+    std::int64_t wait_since;
+};
+
+/// Reads a word that its owner may be writing at this moment. Only a walk that must not wait for
+/// locks, such as one from a signal handler, may do so; the thread sanitizer is told to look away.
+template <class T>
+[[gnu::no_sanitize_thread]] T glance(const T& word) noexcept {
+    static_assert(sizeof(T) <= sizeof(void*));
+    return *static_cast<const volatile T*>(&word);
+}
+template <class T>
+T glance(const std::atomic<T>& word) noexcept {
+    // Not by load(): the sanitizer would still see it meet the plain store of the constructor.
+    static_assert(sizeof word == sizeof(T));
+    return glance(*reinterpret_cast<const T*>(&word));
+}
 
 /// All chunks of the process.
 class block_store {
@@ -47,8 +78,7 @@ public:
     fiber_block* take_thread_block();
     void free_thread_block(fiber_block* block) noexcept;
 
-    /// Calls f(hot, cold) for every block that is not vacant. Takes no lock: blocks change
-    /// meanwhile, and may even be given back; then hot.cold is null, but what f gets can be read.
+    /// Calls f(snapshot) for every block that is not vacant. Takes no lock.
     /// Threads: any; async-signal-safe if f is.
     template <class F>
     void for_each(F f) noexcept {
@@ -56,10 +86,9 @@ public:
             const region_info& info = regions_[region];
             const std::size_t count = info.constructed.load(std::memory_order_acquire);
             for (std::size_t i = 0; i < count; ++i) {
-                fiber_block& block = info.hot[i];
-                cold_block* const cold = block.cold;
-                if (block.state != fiber_state::vacant && cold != nullptr) {
-                    f(block, *cold);
+                block_snapshot seen;
+                if (look_at(info.hot[i], seen)) {
+                    f(std::as_const(seen));
                 }
             }
         }
@@ -80,6 +109,8 @@ private:
                                                    // the acquire in for_each
     };
 
+    // False for a vacant block.
+    static bool look_at(const fiber_block& block, block_snapshot& seen) noexcept;
     void add_region();
     block_chunk* take_chunk_locked();
     block_chunk* chunk_of(const fiber_block* block) noexcept;

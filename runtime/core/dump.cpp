@@ -14,35 +14,40 @@ namespace heddle::detail {
 
 namespace {
 
-void add_fiber(text_line& line, const cold_block& cold) noexcept {
-    line << "fiber " << cold.id;
-    if (cold.name[0] != '\0') {
-        line << " \"" << std::string_view(cold.name) << "\"";
+void add_fiber(text_line& line, std::uint64_t id, const char* name) noexcept {
+    line << "fiber " << id;
+    if (name[0] != '\0') {
+        line << " \"" << std::string_view(name) << "\"";
     }
+}
+
+// 0 if it is no fiber any more.
+std::uint64_t id_of(const fiber_block& fiber) noexcept {
+    const cold_block* const cold = glance(fiber.cold);
+    return cold == nullptr ? 0 : glance(cold->id);
 }
 
 // Follows no pointer to what is waited for, unless it is a control block: those stay mapped.
-void add_wait(text_line& line, const cold_block& cold, std::int64_t now) noexcept {
-    const wait_reason_text why = describe(cold.reason);
+void add_wait(text_line& line, const block_snapshot& fiber, std::int64_t now) noexcept {
+    const wait_reason_text why = describe(fiber.reason);
     line << ", waiting: " << why.text;
     if (why.object == wait_object::fiber) {
-        const auto* const target = static_cast<const fiber_block*>(cold.wait_object);
-        const cold_block* const its_cold = target == nullptr ? nullptr : target->cold;
-        line << " " << (its_cold == nullptr ? 0 : its_cold->id);
+        const auto* const target = static_cast<const fiber_block*>(fiber.wait_object);
+        line << " " << (target == nullptr ? 0 : id_of(*target));
     } else if (why.object == wait_object::operation) {
-        line << " " << static_cast<std::uint64_t>(std::max(cold.wait_descriptor, 0));
+        line << " " << static_cast<std::uint64_t>(std::max(fiber.wait_descriptor, 0));
     }
     line << ", for ";
-    line.seconds(now - cold.wait_since);
+    line.seconds(now - fiber.wait_since);
 }
 
-std::string_view state_of(const fiber_block& fiber) noexcept {
+std::string_view state_of(const block_snapshot& fiber) noexcept {
     switch (fiber.state) {
     case fiber_state::unstarted:
         return "not started";
     case fiber_state::started: {
         worker* const here = current_worker;
-        return here != nullptr && &here->current() == &fiber ? "running" : "runnable";
+        return here != nullptr && &here->current() == fiber.block ? "running" : "runnable";
     }
     case fiber_state::finished:
         return "finished, its handle is not joined";
@@ -58,26 +63,25 @@ std::string_view state_of(const fiber_block& fiber) noexcept {
 void for_each_dump_line(void (*each)(std::string_view line, void* argument), void* argument) {
     std::uint64_t count = 0;
     const std::int64_t now = clock_now();
-    block_store::instance().for_each([&](const fiber_block& fiber, const cold_block& cold) {
+    block_store::instance().for_each([&](const block_snapshot& fiber) {
         text_line line;
-        const bool waits = fiber.wait.load(std::memory_order_relaxed) != 0;
         if (fiber.state != fiber_state::thread) {
             ++count;
             line << "heddle:   ";
-            add_fiber(line, cold);
-        } else if (waits) {
+            add_fiber(line, fiber.id, fiber.name);
+        } else if (fiber.waits) {
             line << "heddle:   a plain thread";
         } else {
             return;
         }
-        if (waits) {
-            add_wait(line, cold, now);
+        if (fiber.waits) {
+            add_wait(line, fiber, now);
         } else {
             line << ", " << state_of(fiber);
         }
         if (fiber.state != fiber_state::thread) {
             line << ", spawned at ";
-            add_code_address(line, cold.spawned_at);
+            add_code_address(line, fiber.spawned_at);
         }
         each(line.view(), argument);
     });
@@ -101,11 +105,12 @@ void describe_current_fiber(int fd) noexcept {
     if (here == nullptr || !here->in_fiber()) {
         return;
     }
+    const cold_block& self = *here->current().cold;
     text_line line;
     line << "heddle: in ";
-    add_fiber(line, *here->current().cold);
+    add_fiber(line, self.id, self.name);
     line << ", spawned at ";
-    add_code_address(line, here->current().cold->spawned_at);
+    add_code_address(line, self.spawned_at);
     line.write_to(fd);
 }
 

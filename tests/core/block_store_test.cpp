@@ -57,10 +57,9 @@ std::size_t count_in(block_allocator& blocks) {
 
 std::size_t count_everywhere() {
     std::size_t count = 0;
-    block_store::instance().for_each(
-        [&](const fiber_block& block, const heddle::detail::cold_block&) {
-            count += block.state == fiber_state::thread ? 0 : 1;
-        });
+    block_store::instance().for_each([&](const heddle::detail::block_snapshot& block) {
+        count += block.state == fiber_state::thread ? 0 : 1;
+    });
     return count;
 }
 
