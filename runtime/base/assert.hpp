@@ -2,6 +2,7 @@
 // defect of heddle itself. What the world does wrong is an error code or an exception instead.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace heddle::detail {
@@ -12,8 +13,9 @@ namespace heddle::detail {
                                               const char* name_a = nullptr, std::uint64_t a = 0,
                                               const char* name_b = nullptr, std::uint64_t b = 0);
 
-/// Set once by core/, which knows fibers: writes one line about the running fiber to `fd`.
-extern void (*describe_running_fiber)(int fd);
+/// Set by core/, which knows fibers, always to the same: writes one line about the running fiber
+/// to `fd`.
+extern std::atomic<void (*)(int fd)> describe_running_fiber;
 
 }  // namespace heddle::detail
 

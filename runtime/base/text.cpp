@@ -57,7 +57,7 @@ void text_line::write_to(int fd) noexcept {
     size_ = 0;
 }
 
-void (*describe_running_fiber)(int fd) = nullptr;
+std::atomic<void (*)(int fd)> describe_running_fiber = nullptr;
 
 void assertion_failed(const char* file, int line, const char* fact, const char* name_a,
                       std::uint64_t a, const char* name_b, std::uint64_t b) {
@@ -71,8 +71,9 @@ void assertion_failed(const char* file, int line, const char* fact, const char* 
     }
     text << " (" << file << ":" << static_cast<std::uint64_t>(line) << ")";
     text.write_to(STDERR_FILENO);
-    if (describe_running_fiber != nullptr) {
-        describe_running_fiber(STDERR_FILENO);
+    // Relaxed, here and where it is set: it points to code, which needs no publishing.
+    if (const auto describe = describe_running_fiber.load(std::memory_order_relaxed)) {
+        describe(STDERR_FILENO);
     }
     std::abort();
 }

@@ -30,7 +30,7 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
         throw std::logic_error("heddle: run() is called inside a fiber, or by code that a fiber "
                                "calls; spawn a fiber instead");
     }
-    describe_running_fiber = describe_current_fiber;
+    describe_running_fiber.store(describe_current_fiber, std::memory_order_relaxed);
     const terminate_names_fiber named;
     const fault_reports reported(with.report_stack_overflow, with.dump_on_sigquit);
     worker here(with);

@@ -198,8 +198,9 @@ public:
     /// Runs an unstarted fiber on behalf of the running one, which waits for its end; false if it
     /// has to take its turn.
     bool may_run_now(const fiber_block& target) const noexcept {
-        return target.state == fiber_state::unstarted && budget_ > 0 &&
-               target.home.load(std::memory_order_relaxed) == this;
+        // The home first: another worker may be writing the state of its own.
+        return target.home.load(std::memory_order_relaxed) == this &&
+               target.state == fiber_state::unstarted && budget_ > 0;
     }
     [[gnu::always_inline]] std::intptr_t run_now(fiber_block& self, fiber_block& target) noexcept {
         queue_.remove(target);
