@@ -2,6 +2,7 @@
 
 #include "runtime/base/text.hpp"
 #include "runtime/core/dump.hpp"
+#include "runtime/core/worker.hpp"
 
 #include <heddle/detail/fiber_access.hpp>
 #include <heddle/error.hpp>
@@ -72,6 +73,12 @@ void terminate_for(const cold_block& cold, const std::exception_ptr& exception,
     std::terminate();
 }
 
+void terminate_unthrowable_fiber() noexcept {
+    terminate_for(*current_worker->current().cold, std::current_exception(),
+                  "an exception left the function of a fiber, which was compiled with "
+                  "-fno-exceptions");
+}
+
 std::exception_ptr take_end_exception(cold_block& cold) noexcept {
     if (std::exchange(cold.closure_left, false)) {
         cold.body(body_step::drop_closure, cold.storage);
@@ -103,6 +110,10 @@ std::error_code error_code_or_rethrow(std::exception_ptr exception) {
     } catch (const std::system_error& error) {
         return error.code();
     }
+}
+
+std::error_code error_code_or_terminate(std::exception_ptr exception) noexcept {
+    return error_code_or_rethrow(std::move(exception));
 }
 
 }  // namespace heddle::detail

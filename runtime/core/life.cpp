@@ -138,6 +138,7 @@ void run_joinable(cold_block& cold) {
     try {
         cold.body(body_step::run, cold.storage);
     } catch (...) {
+        cold.body(body_step::let_pass, cold.storage);
         ::new (&end_exception(cold)) std::exception_ptr(std::current_exception());
     }
 }
@@ -147,6 +148,7 @@ void run_detached(cold_block& cold) {
         cold.body(body_step::run, cold.storage);
     } catch (const cancelled&) {
         // It was asked to stop, and has.
+        cold.body(body_step::let_pass, cold.storage);
     }
 }
 
@@ -154,8 +156,9 @@ void run_detached_with_handler(cold_block& cold, void (*handler)(fiber_id, std::
     try {
         cold.body(body_step::run, cold.storage);
     } catch (const cancelled&) {
-        // As above.
+        cold.body(body_step::let_pass, cold.storage);
     } catch (...) {
+        cold.body(body_step::let_pass, cold.storage);
         handler(fiber_id(cold.id), std::current_exception());
     }
 }

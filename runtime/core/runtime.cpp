@@ -23,9 +23,8 @@ worker& worker_of_fiber(const char* what) {
     return *here;
 }
 
-}  // namespace
-
-void run_main(const options& with, void (*main_function)(void*), void* argument) {
+[[gnu::always_inline]] inline void run_at(const void* spawned_at, const options& with,
+                                          void (*main_function)(void*), void* argument) {
     if (current_worker != nullptr) {
         throw std::logic_error("heddle: run() is called inside a fiber, or by code that a fiber "
                                "calls; spawn a fiber instead");
@@ -43,8 +42,7 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
         }
         here.begin_shutdown();
     };
-    fiber_block& main_fiber =
-        here.new_fiber({.name = "main", .detached = true}, __builtin_return_address(0));
+    fiber_block& main_fiber = here.new_fiber({.name = "main", .detached = true}, spawned_at);
     ::new (main_fiber.cold->storage)(decltype(&first))(&first);
     main_fiber.cold->body = [](body_step step, void* storage) {
         if (step == body_step::run) {
@@ -60,6 +58,17 @@ void run_main(const options& with, void (*main_function)(void*), void* argument)
     if (failure != nullptr) {
         std::rethrow_exception(failure);
     }
+}
+
+}  // namespace
+
+void run_main(const options& with, void (*main_function)(void*), void* argument) {
+    run_at(__builtin_return_address(0), with, main_function, argument);
+}
+
+void run_main_or_terminate(const options& with, void (*main_function)(void*),
+                           void* argument) noexcept {
+    run_at(__builtin_return_address(0), with, main_function, argument);
 }
 
 }  // namespace heddle::detail

@@ -22,24 +22,41 @@ bool runs_here(const fiber_block& fiber) noexcept {
     throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
 }
 
-}  // namespace
-
-reserved_block reserve_fiber(const spawn_request& request) {
+[[gnu::always_inline]] inline worker& worker_here() {
     worker* const here = current_worker;
     if (here == nullptr || !here->in_fiber()) [[unlikely]] {
         throw_outside();
     }
-    fiber_block& fiber = here->new_fiber(request, __builtin_return_address(0));
+    return *here;
+}
+
+[[gnu::always_inline]] inline reserved_block reserve_at(const void* spawned_at,
+                                                        const spawn_request& request) {
+    fiber_block& fiber = worker_here().new_fiber(request, spawned_at);
     return {&fiber, fiber.cold->storage};
 }
 
-reserved_block reserve_plain_fiber() {
-    worker* const here = current_worker;
-    if (here == nullptr || !here->in_fiber()) [[unlikely]] {
-        throw_outside();
-    }
-    fiber_block& fiber = here->new_plain_fiber(__builtin_return_address(0));
+[[gnu::always_inline]] inline reserved_block reserve_plain_at(const void* spawned_at) {
+    fiber_block& fiber = worker_here().new_plain_fiber(spawned_at);
     return {&fiber, fiber.cold->storage};
+}
+
+}  // namespace
+
+reserved_block reserve_fiber(const spawn_request& request) {
+    return reserve_at(__builtin_return_address(0), request);
+}
+
+reserved_block reserve_plain_fiber() {
+    return reserve_plain_at(__builtin_return_address(0));
+}
+
+reserved_block reserve_fiber_or_terminate(const spawn_request& request) noexcept {
+    return reserve_at(__builtin_return_address(0), request);
+}
+
+reserved_block reserve_plain_fiber_or_terminate() noexcept {
+    return reserve_plain_at(__builtin_return_address(0));
 }
 
 void abandon_fiber(fiber_block* block) noexcept {
@@ -164,6 +181,10 @@ void throw_join_status(wait_status status) {
 
 void throw_fiber_error(std::errc condition, const char* what) {
     throw std::system_error(std::make_error_code(condition), what);
+}
+
+void terminate_for_fiber_error(std::errc condition, const char* what) noexcept {
+    throw_fiber_error(condition, what);
 }
 
 }  // namespace heddle::detail

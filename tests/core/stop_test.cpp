@@ -144,6 +144,25 @@ TEST_CASE("check_cancelled does nothing until the fiber is asked to stop, and th
     });
 }
 
+TEST_CASE("check_cancelled reports in an error code when it is given one, and gives way first") {
+    in_fiber([] {
+        bool others_ran = false;
+        fiber child([&] {
+            std::error_code code = std::make_error_code(std::errc::io_error);
+            heddle::this_fiber::check_cancelled(code);
+            CHECK_FALSE(code);
+            let_others_run();
+            fiber other([&] { others_ran = true; });
+            heddle::this_fiber::check_cancelled(code);
+            CHECK(code == std::errc::operation_canceled);
+            CHECK(others_ran);
+        });
+        let_others_run();
+        child.request_stop();
+        child.join();
+    });
+}
+
 TEST_CASE("yield is no cancellation point") {
     in_fiber([] {
         fiber child([] {

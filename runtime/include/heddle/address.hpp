@@ -1,12 +1,17 @@
 // Where a peer can be reached: an IP address and a port, or the name of a Unix socket.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -31,7 +36,7 @@ public:
     ///
     /// Errors: throws std::invalid_argument, naming the text and what is wrong with it. The form
     /// with `ec` reports std::errc::invalid_argument and makes no address.
-    address(std::string_view host, std::uint16_t port);
+    HEDDLE_THROWS address(std::string_view host, std::uint16_t port);
     address(std::string_view host, std::uint16_t port, std::error_code& ec) noexcept;
 
     /// Reads an address from one of
@@ -42,7 +47,7 @@ public:
     ///
     /// Errors: throws std::invalid_argument, naming the text and what is wrong with it. The form
     /// with `ec` reports std::errc::invalid_argument and returns no address.
-    static address parse(std::string_view text);
+    HEDDLE_THROWS static address parse(std::string_view text);
     static address parse(std::string_view text, std::error_code& ec) noexcept;
 
     /// The port; 0 where there is none.
@@ -66,3 +71,5 @@ private:
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

@@ -4,10 +4,14 @@
 // own nothing: the bytes must outlive the call that they are handed to.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+
 #include <cstddef>
 #include <span>
 #include <type_traits>
 #include <utility>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -105,3 +109,5 @@ private:
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

@@ -1,7 +1,11 @@
 // Seeing what the fibers of a program do.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+
 #include <cstdio>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 inline namespace v1 {
@@ -14,3 +18,5 @@ void dump(std::FILE* to = stderr);
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

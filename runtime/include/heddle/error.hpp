@@ -1,9 +1,13 @@
 // What heddle's calls throw, beside std::system_error with the codes of std::errc.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+
 #include <stdexcept>
 #include <system_error>
 #include <type_traits>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 inline namespace v1 {
@@ -40,3 +44,5 @@ public:
 
 template <>
 struct std::is_error_code_enum<heddle::errc> : std::true_type {};
+
+#pragma GCC visibility pop

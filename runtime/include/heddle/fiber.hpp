@@ -5,6 +5,8 @@
 // thread.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
 #include <heddle/detail/fiber_access.hpp>
 #include <heddle/detail/spawn.hpp>
 #include <heddle/error.hpp>
@@ -22,6 +24,8 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 inline namespace v1 {
@@ -129,14 +133,14 @@ public:
     template <class F, class... Args>
     requires detail::fiber_function_for<T, F, Args...>
     [[gnu::always_inline]] explicit fiber(F&& f, Args&&... args)
-        : block_(detail::fill_and_launch<T>(detail::reserve_plain_fiber(), std::forward<F>(f),
+        : block_(detail::fill_and_launch<T>(detail::reserve(), std::forward<F>(f),
                                             std::forward<Args>(args)...)) {}
 
     /// The same with a name, a stack size or another wish.
     template <class F, class... Args>
     requires detail::fiber_function_for<T, F, Args...>
     [[gnu::always_inline]] fiber(fiber_options with, F&& f, Args&&... args)
-        : block_(detail::fill_and_launch<T>(detail::reserve_fiber(detail::to_request(with, false)),
+        : block_(detail::fill_and_launch<T>(detail::reserve(detail::to_request(with, false)),
                                             std::forward<F>(f), std::forward<Args>(args)...)) {}
 
     fiber(fiber&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
@@ -163,7 +167,7 @@ public:
     /// Errors: throws std::system_error with timed_out once `until` has passed (the handle stays
     /// joinable), operation_canceled if the fiber ended by heddle::cancelled, invalid_argument for
     /// an empty handle, resource_deadlock_would_occur for the fiber's own handle.
-    T join(deadline until = deadline::never()) {
+    HEDDLE_THROWS T join(deadline until = deadline::never()) {
         check_owning();
         const detail::wait_status status = detail::join_wait(block_, until.nanoseconds());
         if (status != detail::wait_status::event && !detail::join_withdraw(block_)) [[unlikely]] {
@@ -174,28 +178,31 @@ public:
 
     /// As join(until), but its errors and the end by heddle::cancelled are reported in `ec`: the
     /// optional is then empty. An exception of the fiber's own is rethrown, unless it is a
-    /// std::system_error, whose code is reported.
-    std::optional<T> join(deadline until, std::error_code& ec) requires(!std::is_void_v<T> &&
-                                                                        !std::is_reference_v<T>) {
+    /// std::system_error, whose code is reported. Where exceptions are switched off, std::terminate
+    /// is called in place of rethrowing.
+    [[gnu::always_inline]] std::optional<T>
+    join(deadline until,
+         std::error_code& ec) requires(!std::is_void_v<T> && !std::is_reference_v<T>) {
         if (!join_step(until, ec)) {
             return std::nullopt;
         }
-        return take();
+        return take_result();
     }
-    std::optional<T> join(std::error_code& ec) requires(!std::is_void_v<T> &&
-                                                        !std::is_reference_v<T>) {
+    [[gnu::always_inline]] std::optional<T>
+    join(std::error_code& ec) requires(!std::is_void_v<T> && !std::is_reference_v<T>) {
         return join(deadline::never(), ec);
     }
 
     /// The same for a fiber without a value: whether it was joined and ended well.
-    bool join(deadline until, std::error_code& ec) requires std::is_void_v<T> {
+    [[gnu::always_inline]] bool join(deadline until,
+                                     std::error_code& ec) requires std::is_void_v<T> {
         if (!join_step(until, ec)) {
             return false;
         }
-        take();
+        take_result();
         return true;
     }
-    bool join(std::error_code& ec) requires std::is_void_v<T> {
+    [[gnu::always_inline]] bool join(std::error_code& ec) requires std::is_void_v<T> {
         return join(deadline::never(), ec);
     }
 
@@ -214,7 +221,7 @@ public:
 
     /// A token that tells when the fiber is asked to stop. Made at the first call.
     /// Errors: std::bad_alloc; std::system_error(invalid_argument) for an empty handle.
-    std::stop_token get_stop_token() const {
+    [[gnu::always_inline]] std::stop_token get_stop_token() const {
         check_owning();
         return detail::fiber_stop_token(block_);
     }
@@ -222,7 +229,7 @@ public:
     /// Lets the fiber go on by itself; run() stops and joins it at the end. Its value is dropped;
     /// an exception of its own terminates the process, or goes to options::on_detached_exception.
     /// Errors: std::system_error(invalid_argument) for an empty handle.
-    void detach() {
+    [[gnu::always_inline]] void detach() {
         check_owning();
         detail::detach_fiber(std::exchange(block_, nullptr));
     }
@@ -237,15 +244,16 @@ private:
         }
     }
 
-    void check_owning() const {
+    [[gnu::always_inline]] void check_owning() const {
         if (block_ == nullptr) [[unlikely]] {
-            detail::throw_fiber_error(std::errc::invalid_argument,
-                                      "heddle::fiber: the handle is empty");
+            constexpr auto report = detail::code_may_throw ? detail::throw_fiber_error
+                                                           : detail::terminate_for_fiber_error;
+            report(std::errc::invalid_argument, "heddle::fiber: the handle is empty");
         }
     }
 
     // Joins for the error_code forms; true if there is a result to take.
-    bool join_step(deadline until, std::error_code& ec) {
+    [[gnu::always_inline]] bool join_step(deadline until, std::error_code& ec) {
         ec.clear();
         if (block_ == nullptr) [[unlikely]] {
             ec = std::make_error_code(std::errc::invalid_argument);
@@ -260,12 +268,15 @@ private:
         }
         if (std::exception_ptr exception = detail::take_exception(block_)) {
             detail::release_fiber(std::exchange(block_, nullptr));
-            ec = detail::error_code_or_rethrow(std::move(exception));
+            constexpr auto report = detail::code_may_throw ? detail::error_code_or_rethrow
+                                                           : detail::error_code_or_terminate;
+            ec = report(std::move(exception));
             return false;
         }
         return true;
     }
 
+    // Takes the result of a fiber that has ended, or throws what ended it.
     T take() {
         if constexpr (std::is_void_v<T>) {
             detail::fiber_block* const block = std::exchange(block_, nullptr);
@@ -273,22 +284,23 @@ private:
                 detail::release_and_rethrow(block);
             }
         } else {
-            return take_value();
+            if (detail::ended_by_exception(block_)) [[unlikely]] {
+                detail::release_and_rethrow(std::exchange(block_, nullptr));
+            }
+            return take_result();
         }
     }
 
-    T take_value() {
+    // Takes the result of a fiber that has ended well.
+    T take_result() {
         struct releaser {
             detail::fiber_block* block;
             ~releaser() { detail::release_fiber(block); }
         } const at_end{std::exchange(block_, nullptr)};
-        if (detail::ended_by_exception(at_end.block)) [[unlikely]] {
-            detail::rethrow_from_fiber(detail::take_exception(at_end.block));
-        }
         if constexpr (std::is_reference_v<T>) {
             return static_cast<T>(
                 *detail::take<detail::stored_result<T>>(detail::result_storage(at_end.block)));
-        } else {
+        } else if constexpr (!std::is_void_v<T>) {
             return detail::take<T>(detail::result_storage(at_end.block));
         }
     }
@@ -328,13 +340,13 @@ requires detail::fiber_function<F>
 template <class F, class... Args>
 requires detail::fiber_function<F>
 [[gnu::always_inline]] inline void spawn_detached(F&& f, Args&&... args) {
-    detail::fill_and_launch<void>(detail::reserve_fiber(detail::to_request({}, true)),
-                                  std::forward<F>(f), std::forward<Args>(args)...);
+    detail::fill_and_launch<void>(detail::reserve(detail::to_request({}, true)), std::forward<F>(f),
+                                  std::forward<Args>(args)...);
 }
 template <class F, class... Args>
 requires detail::fiber_function<F>
 [[gnu::always_inline]] inline void spawn_detached(fiber_options with, F&& f, Args&&... args) {
-    detail::fill_and_launch<void>(detail::reserve_fiber(detail::to_request(with, true)),
+    detail::fill_and_launch<void>(detail::reserve(detail::to_request(with, true)),
                                   std::forward<F>(f), std::forward<Args>(args)...);
 }
 
@@ -344,6 +356,14 @@ namespace detail {
 
 void yield() noexcept;
 wait_status sleep(std::int64_t deadline_ns) noexcept;
+
+inline void sleep_or_throw(std::int64_t deadline_ns) {
+    const wait_status status = sleep(deadline_ns);
+    if (status == wait_status::cancelled) [[unlikely]] {
+        throw_wait_status(status, "heddle::this_fiber::sleep_until");
+    }
+}
+
 std::uint64_t current_fiber_number() noexcept;
 bool cancellation_pending() noexcept;
 
@@ -364,11 +384,8 @@ inline void yield() noexcept {
 ///
 /// Blocks the calling fiber, never its thread (a plain thread blocks itself). A point in the past
 /// yields once. Cancellation: throws heddle::cancelled.
-inline void sleep_until(deadline until) {
-    const detail::wait_status status = detail::sleep(until.nanoseconds());
-    if (status == detail::wait_status::cancelled) [[unlikely]] {
-        detail::throw_wait_status(status, "heddle::this_fiber::sleep_until");
-    }
+HEDDLE_THROWS inline void sleep_until(deadline until) {
+    detail::sleep_or_throw(until.nanoseconds());
 }
 /// As above; cancellation is reported as operation_canceled.
 inline void sleep_until(deadline until, std::error_code& ec) noexcept {
@@ -379,8 +396,8 @@ inline void sleep_until(deadline until, std::error_code& ec) noexcept {
 
 /// Waits for at least the given duration; see sleep_until.
 template <class Rep, class Period>
-void sleep_for(std::chrono::duration<Rep, Period> duration) {
-    sleep_until(deadline(duration));
+HEDDLE_THROWS void sleep_for(std::chrono::duration<Rep, Period> duration) {
+    detail::sleep_or_throw(deadline(duration).nanoseconds());
 }
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> duration, std::error_code& ec) noexcept {
@@ -399,11 +416,19 @@ inline std::stop_token get_stop_token() {
 
 /// Throws heddle::cancelled if the running fiber was asked to stop; it has yielded once then.
 /// In a destructor that runs during unwinding it does nothing. Otherwise does not give way.
-inline void check_cancelled() {
+HEDDLE_THROWS inline void check_cancelled() {
     if (detail::cancellation_pending()) [[unlikely]] {
         detail::yield();
         detail::throw_wait_status(detail::wait_status::cancelled,
                                   "heddle::this_fiber::check_cancelled");
+    }
+}
+/// As above; cancellation is reported as operation_canceled.
+inline void check_cancelled(std::error_code& ec) noexcept {
+    ec.clear();
+    if (detail::cancellation_pending()) [[unlikely]] {
+        detail::yield();
+        ec = detail::to_error_code(detail::wait_status::cancelled);
     }
 }
 
@@ -417,3 +442,5 @@ struct std::hash<heddle::fiber_id> {
         return std::hash<std::uint64_t>()(id.number());
     }
 };
+
+#pragma GCC visibility pop

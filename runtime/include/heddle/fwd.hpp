@@ -1,6 +1,8 @@
 // Declares heddle's public types ahead, for headers that only name them.
 #pragma once
 
+#pragma GCC visibility push(default)
+
 namespace heddle {
 inline namespace v1 {
 
@@ -21,3 +23,5 @@ class tcp_stream;
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

@@ -13,3 +13,4 @@
 #include <heddle/signal.hpp>
 #include <heddle/socket.hpp>
 #include <heddle/time.hpp>
+#include <heddle/version.hpp>

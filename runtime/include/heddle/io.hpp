@@ -9,11 +9,15 @@
 #pragma once
 
 #include <heddle/buffer.hpp>
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
 #include <heddle/time.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -57,7 +61,7 @@ inline namespace v1 {
 /// Cancellation: throws heddle::cancelled.
 /// Errors: throws std::system_error with timed_out once `until` has passed, bad_file_descriptor
 /// where `fd` is not open. The forms with `ec` report them, and cancellation as operation_canceled.
-inline void wait_readable(int fd, deadline until = deadline::never()) {
+HEDDLE_THROWS inline void wait_readable(int fd, deadline until = deadline::never()) {
     const detail::io_result result = detail::wait_readable(fd, until.nanoseconds());
     if (result < 0) [[unlikely]] {
         detail::throw_descriptor_error(result, "wait to read from", fd);
@@ -72,7 +76,7 @@ inline void wait_readable(int fd, std::error_code& ec) noexcept {
 
 /// Waits until `fd` can be written without blocking, or a write would fail at once; otherwise as
 /// wait_readable.
-inline void wait_writable(int fd, deadline until = deadline::never()) {
+HEDDLE_THROWS inline void wait_writable(int fd, deadline until = deadline::never()) {
     const detail::io_result result = detail::wait_writable(fd, until.nanoseconds());
     if (result < 0) [[unlikely]] {
         detail::throw_descriptor_error(result, "wait to write to", fd);
@@ -94,7 +98,8 @@ inline void wait_writable(int fd, std::error_code& ec) noexcept {
 /// read), or what the system says. The forms with `ec` report them, and cancellation as
 /// operation_canceled, and return 0.
 /// Source: read(2).
-inline std::size_t read(int fd, mutable_buffer into, deadline until = deadline::never()) {
+HEDDLE_THROWS inline std::size_t read(int fd, mutable_buffer into,
+                                      deadline until = deadline::never()) {
     const detail::io_result result = detail::read(fd, into, until.nanoseconds());
     if (result < 0) [[unlikely]] {
         detail::throw_descriptor_error(result, "read from", fd);
@@ -118,7 +123,8 @@ inline std::size_t read(int fd, mutable_buffer into, std::error_code& ec) noexce
 /// written), broken_pipe where nobody reads any more (never SIGPIPE), or what the system says. The
 /// forms with `ec` report them, and cancellation as operation_canceled, and return 0.
 /// Source: write(2).
-inline std::size_t write(int fd, const_buffer from, deadline until = deadline::never()) {
+HEDDLE_THROWS inline std::size_t write(int fd, const_buffer from,
+                                       deadline until = deadline::never()) {
     const detail::io_result result = detail::write(fd, from, until.nanoseconds());
     if (result < 0) [[unlikely]] {
         detail::throw_descriptor_error(result, "write to", fd);
@@ -136,7 +142,7 @@ inline std::size_t write(int fd, const_buffer from, std::error_code& ec) noexcep
 /// Writes the whole buffer, in as many steps as it takes; otherwise as write. After a failure or a
 /// cancellation some of the bytes may have been written: where one must know how many, use write.
 /// Other writers of the same descriptor may come between the steps.
-inline void write_all(int fd, const_buffer from, deadline until = deadline::never()) {
+HEDDLE_THROWS inline void write_all(int fd, const_buffer from, deadline until = deadline::never()) {
     const detail::io_result result = detail::write_all(fd, from, until.nanoseconds());
     if (result < 0) [[unlikely]] {
         detail::throw_descriptor_error(result, "write to", fd);
@@ -151,3 +157,5 @@ inline void write_all(int fd, const_buffer from, std::error_code& ec) noexcept {
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

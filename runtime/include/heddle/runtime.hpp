@@ -1,6 +1,7 @@
 // Where fibers live: run() turns the calling thread into a worker until they have all ended.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
 #include <heddle/fiber.hpp>
 #include <heddle/fwd.hpp>
 
@@ -11,6 +12,8 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 inline namespace v1 {
@@ -54,6 +57,10 @@ namespace detail {
 /// Runs main_function(argument) as the first fiber, then everything it leaves behind.
 void run_main(const options& with, void (*main_function)(void*), void* argument);
 
+/// The same for callers that cannot be thrown at: std::terminate is called.
+void run_main_or_terminate(const options& with, void (*main_function)(void*),
+                           void* argument) noexcept;
+
 }  // namespace detail
 
 inline namespace v1 {
@@ -73,12 +80,14 @@ inline namespace v1 {
 ///
 /// Errors: throws std::logic_error inside a fiber; std::invalid_argument for an option out of
 /// range or a reactor that does not exist here, naming the value and what is allowed;
-/// std::system_error where the system refuses a stack or a descriptor.
-template <class F>
+/// std::system_error where the system refuses a stack or a descriptor. Where exceptions are
+/// switched off, all these call std::terminate.
+template <class F, bool MayThrow = detail::code_may_throw>
 auto run(F main_fn, const options& with = {}) {
     using result = typename detail::invoke_with_token_result<F&>::type;
+    constexpr auto run_main = MayThrow ? detail::run_main : detail::run_main_or_terminate;
     if constexpr (std::is_void_v<result>) {
-        detail::run_main(
+        run_main(
             with, [](void* f) { detail::invoke_with_token(*static_cast<F*>(f)); },
             std::addressof(main_fn));
     } else {
@@ -86,7 +95,7 @@ auto run(F main_fn, const options& with = {}) {
             F& f;
             std::optional<std::decay_t<result>> value;
         } state{main_fn, std::nullopt};
-        detail::run_main(
+        run_main(
             with,
             [](void* s) {
                 auto& c = *static_cast<call*>(s);
@@ -120,3 +129,5 @@ void trim();
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 
 #include <heddle/address.hpp>
 #include <heddle/buffer.hpp>
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
 #include <heddle/io.hpp>
 #include <heddle/time.hpp>
 
@@ -15,6 +17,8 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -84,7 +88,7 @@ public:
     /// connection_refused where nobody listens, address_family_not_supported where `to` is no IP
     /// address, too_many_files_open and the like. The forms with `ec` report them, and
     /// cancellation as operation_canceled, and return a closed stream.
-    static tcp_stream connect(const address& to, deadline until = deadline::never());
+    HEDDLE_THROWS static tcp_stream connect(const address& to, deadline until = deadline::never());
     static tcp_stream connect(const address& to, deadline until, std::error_code& ec) noexcept;
     static tcp_stream connect(const address& to, std::error_code& ec) noexcept {
         return connect(to, deadline::never(), ec);
@@ -93,8 +97,8 @@ public:
     /// Connects to the text of an IP address, or to "localhost", which stands for 127.0.0.1 and,
     /// where that fails, ::1. Otherwise as above.
     /// Errors: also not_supported where `host` is a name: this version looks up none.
-    static tcp_stream connect(std::string_view host, std::uint16_t port,
-                              deadline until = deadline::never());
+    HEDDLE_THROWS static tcp_stream connect(std::string_view host, std::uint16_t port,
+                                            deadline until = deadline::never());
     static tcp_stream connect(std::string_view host, std::uint16_t port, deadline until,
                               std::error_code& ec) noexcept;
     static tcp_stream connect(std::string_view host, std::uint16_t port,
@@ -111,7 +115,7 @@ public:
     /// connection_reset, bad_file_descriptor where the stream is closed, operation_canceled where
     /// it was closed meanwhile. The forms with `ec` report them, and cancellation as
     /// operation_canceled, and return 0.
-    std::size_t read(mutable_buffer into, deadline until = deadline::never()) {
+    HEDDLE_THROWS std::size_t read(mutable_buffer into, deadline until = deadline::never()) {
         const detail::socket_ref stream = socket_.ref();
         const detail::io_result result = detail::receive(stream, into, until.nanoseconds());
         if (result < 0) [[unlikely]] {
@@ -130,7 +134,7 @@ public:
     /// Fills the whole buffer, in as many steps as it takes; otherwise as read. After a failure or
     /// a cancellation some of the bytes may have come, and are lost: where they matter, use read.
     /// Errors: also heddle::errc::end_of_stream where the peer ends the stream before that.
-    void read_exactly(mutable_buffer into, deadline until = deadline::never()) {
+    HEDDLE_THROWS void read_exactly(mutable_buffer into, deadline until = deadline::never()) {
         const detail::socket_ref stream = socket_.ref();
         const detail::io_result result = detail::receive_exactly(stream, into, until.nanoseconds());
         if (result < 0) [[unlikely]] {
@@ -155,7 +159,7 @@ public:
     /// connection_reset, bad_file_descriptor where the stream is closed, operation_canceled where
     /// it was closed meanwhile. The forms with `ec` report them, and cancellation as
     /// operation_canceled, and return 0.
-    std::size_t write(const_buffer from, deadline until = deadline::never()) {
+    HEDDLE_THROWS std::size_t write(const_buffer from, deadline until = deadline::never()) {
         const detail::socket_ref stream = socket_.ref();
         const detail::io_result result = detail::send(stream, from, until.nanoseconds());
         if (result < 0) [[unlikely]] {
@@ -174,7 +178,7 @@ public:
     /// Writes the whole buffer, in as many steps as it takes; otherwise as write. After a failure
     /// or a cancellation some of the bytes may have been written: where one must know how many,
     /// use write.
-    void write_all(const_buffer from, deadline until = deadline::never()) {
+    HEDDLE_THROWS void write_all(const_buffer from, deadline until = deadline::never()) {
         const detail::socket_ref stream = socket_.ref();
         const detail::io_result result = detail::send_all(stream, from, until.nanoseconds());
         if (result < 0) [[unlikely]] {
@@ -191,7 +195,7 @@ public:
     /// Ends this side's bytes: the peer reads the end of the stream after them. Reading goes on.
     /// Does not wait. Errors: throws std::system_error: not_connected where the connection is gone,
     /// bad_file_descriptor where the stream is closed. The form with `ec` reports them.
-    void shutdown_write();
+    HEDDLE_THROWS void shutdown_write();
     void shutdown_write(std::error_code& ec) noexcept;
 
     /// Closes the stream; does nothing if it is closed. Whoever waits on it gets
@@ -202,15 +206,15 @@ public:
     /// The address of this side, or of the peer. Errors: throws std::system_error: not_connected
     /// where the connection is gone (of the peer's address), bad_file_descriptor where the stream
     /// is closed. The forms with `ec` report them and return no address.
-    address local_address() const;
+    HEDDLE_THROWS address local_address() const;
     address local_address(std::error_code& ec) const noexcept;
-    address remote_address() const;
+    HEDDLE_THROWS address remote_address() const;
     address remote_address(std::error_code& ec) const noexcept;
 
     /// Whether small writes are sent at once instead of being held back while earlier ones are
     /// unanswered; off in a new stream. Errors: throws std::system_error; the form with `ec`
     /// reports them.
-    void set_no_delay(bool on);
+    HEDDLE_THROWS void set_no_delay(bool on);
     void set_no_delay(bool on, std::error_code& ec) noexcept;
 
     /// The descriptor, -1 for a closed stream. It stays the stream's: do not close it.
@@ -252,7 +256,7 @@ public:
     /// permission_denied, address_not_available, address_family_not_supported where `at` is no IP
     /// address, too_many_files_open and the like. The forms with `ec` report them and make a
     /// closed listener.
-    explicit tcp_listener(const address& at, listen_options with = {});
+    HEDDLE_THROWS explicit tcp_listener(const address& at, listen_options with = {});
     tcp_listener(const address& at, listen_options with, std::error_code& ec) noexcept;
     tcp_listener(const address& at, std::error_code& ec) noexcept : tcp_listener(at, {}, ec) {}
 
@@ -266,7 +270,7 @@ public:
     /// waiting), bad_file_descriptor where the listener is closed, operation_canceled where it was
     /// closed meanwhile. The forms with `ec` report them, and cancellation as operation_canceled,
     /// and return a closed stream.
-    tcp_stream accept(deadline until = deadline::never()) {
+    HEDDLE_THROWS tcp_stream accept(deadline until = deadline::never()) {
         const detail::socket_ref listener = socket_.ref();
         const detail::io_result result = detail::accept(listener, until.nanoseconds());
         if (result < 0) [[unlikely]] {
@@ -283,7 +287,7 @@ public:
 
     /// The address that is listened on. Errors: throws std::system_error(bad_file_descriptor) where
     /// the listener is closed. The form with `ec` reports it and returns no address.
-    address local_address() const;
+    HEDDLE_THROWS address local_address() const;
     address local_address(std::error_code& ec) const noexcept;
 
     /// Closes the listener; does nothing if it is closed. Whoever waits in accept() gets
@@ -300,3 +304,5 @@ private:
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

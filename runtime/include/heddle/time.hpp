@@ -1,6 +1,8 @@
 // The one type for "until when": every blocking call takes a deadline.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+
 #include <chrono>
 #include <compare>
 #include <concepts>
@@ -8,6 +10,8 @@
 #include <limits>
 #include <ratio>
 #include <type_traits>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 inline namespace v1 {
@@ -105,3 +109,5 @@ private:
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

@@ -1,11 +1,14 @@
 // What the inline code of a fiber handle asks of the archive.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
 #include <heddle/detail/spawn.hpp>
 #include <heddle/detail/status.hpp>
 
 #include <cstdint>
 #include <exception>
+
+#pragma GCC visibility push(default)
 
 namespace heddle::detail {
 
@@ -56,6 +59,9 @@ void stop_and_join(fiber_block* block) noexcept;
 /// Throws the std::system_error that std::thread would for `condition`, with `what` added.
 [[noreturn]] void throw_fiber_error(std::errc condition, const char* what);
 
+/// The same for callers that cannot be thrown at: std::terminate is called.
+[[noreturn]] void terminate_for_fiber_error(std::errc condition, const char* what) noexcept;
+
 /// Throws what ended the fiber: `exception`, or operation_canceled in place of heddle::cancelled.
 [[noreturn]] void rethrow_from_fiber(std::exception_ptr exception);
 
@@ -63,4 +69,9 @@ void stop_and_join(fiber_block* block) noexcept;
 /// the code of a std::system_error; any other is rethrown, since it is no error code.
 std::error_code error_code_or_rethrow(std::exception_ptr exception);
 
+/// The same for callers that cannot be thrown at: for any other std::terminate is called.
+std::error_code error_code_or_terminate(std::exception_ptr exception) noexcept;
+
 }  // namespace heddle::detail
+
+#pragma GCC visibility pop

@@ -5,6 +5,9 @@
 // there, what does not is allocated. One function per closure type, the body, knows the types.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,6 +19,8 @@
 #include <type_traits>
 #include <utility>
 
+#pragma GCC visibility push(default)
+
 namespace heddle::detail {
 
 /// The hot part of a fiber's control block; only the archive knows its members.
@@ -26,6 +31,7 @@ enum class body_step {
     run,           ///< take the closure out, call it, leave the result
     drop_closure,  ///< destroy the closure, which will not run
     drop_result,   ///< destroy the result, which nobody took
+    let_pass,      ///< an exception has left the closure: terminate if it was not to be thrown at
 };
 using body_function = void (*)(body_step step, void* storage);
 
@@ -123,8 +129,12 @@ struct closure<F> {
     decltype(auto) operator()() { return invoke_with_token(std::move(function)); }
 };
 
+/// Names the running fiber and terminates: the exception that is being handled has left a body
+/// that was compiled with -fno-exceptions, from code that it calls.
+[[noreturn]] void terminate_unthrowable_fiber() noexcept;
+
 /// The body of a fiber whose handle gives a T.
-template <class T, class Closure>
+template <class T, class Closure, bool MayThrow = code_may_throw>
 void body(body_step step, void* storage) {
     using result = stored_result<T>;
     switch (step) {
@@ -149,6 +159,11 @@ void body(body_step step, void* storage) {
     case body_step::drop_result:
         if constexpr (!std::is_void_v<T>) {
             drop<result>(storage);
+        }
+        break;
+    case body_step::let_pass:
+        if constexpr (!MayThrow) {
+            terminate_unthrowable_fiber();
         }
         break;
     }
@@ -177,6 +192,17 @@ struct reserved_block {
 
 /// The same for a fiber of which nothing special is asked.
 [[gnu::noinline]] reserved_block reserve_plain_fiber();
+
+// The same for callers that cannot be thrown at.
+[[gnu::noinline]] reserved_block reserve_fiber_or_terminate(const spawn_request& request) noexcept;
+[[gnu::noinline]] reserved_block reserve_plain_fiber_or_terminate() noexcept;
+
+[[gnu::always_inline]] inline reserved_block reserve(const spawn_request& request) {
+    return code_may_throw ? reserve_fiber(request) : reserve_fiber_or_terminate(request);
+}
+[[gnu::always_inline]] inline reserved_block reserve() {
+    return code_may_throw ? reserve_plain_fiber() : reserve_plain_fiber_or_terminate();
+}
 
 /// Gives a block back whose closure could not be stored.
 void abandon_fiber(fiber_block* block) noexcept;
@@ -211,3 +237,5 @@ template <class T, class F, class... Args>
 }
 
 }  // namespace heddle::detail
+
+#pragma GCC visibility pop

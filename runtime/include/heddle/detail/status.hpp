@@ -2,8 +2,12 @@
 // turns it into a return, an exception or an error code.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+
 #include <cstdint>
 #include <system_error>
+
+#pragma GCC visibility push(default)
 
 namespace heddle::detail {
 
@@ -27,3 +31,5 @@ std::error_code to_error_code(wait_status status) noexcept;
 [[noreturn]] void throw_error(std::error_code code, const char* what);
 
 }  // namespace heddle::detail
+
+#pragma GCC visibility pop
