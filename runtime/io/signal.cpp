@@ -14,7 +14,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <string>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -200,7 +202,11 @@ int take_arrived(signal_slot& slot) noexcept {
 
 }  // namespace
 
-io_result wait_signal(signal_slot& slot, std::int64_t deadline_ns) noexcept {
+io_result wait_signal(signal_slot* of_set, std::int64_t deadline_ns) noexcept {
+    if (of_set == nullptr) {
+        return -EBADF;
+    }
+    signal_slot& slot = *of_set;
     for (;;) {
         std::uint64_t count = 0;
         operation what;
@@ -244,8 +250,23 @@ signal_set::signal_set(std::initializer_list<int> signals) {
     for_each_signal(wanted, catch_signal);
 }
 
+signal_set::signal_set(std::initializer_list<int> signals, std::error_code& ec) noexcept {
+    ec.clear();
+    try {
+        signal_set made(signals);
+        std::swap(slot_, made.slot_);
+    } catch (const std::system_error& error) {
+        ec = error.code();
+    } catch (const std::bad_alloc&) {
+        ec = std::make_error_code(std::errc::not_enough_memory);
+    }
+}
+
 signal_set::~signal_set() {
     using namespace detail;
+    if (slot_ == nullptr) {
+        return;
+    }
     const std::lock_guard guard(signals_lock);
     for_each_signal(slot_->wanted.exchange(0), release_signal);
     while (handlers_at_work.load() != 0) {

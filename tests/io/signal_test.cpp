@@ -222,6 +222,21 @@ TEST_CASE("signals that cannot be waited for are refused by number") {
     CHECK((disposition_of(SIGUSR1) == SIG_DFL));
 }
 
+TEST_CASE("a set is made without throwing where an error code is given, and may then be empty") {
+    std::error_code code = std::make_error_code(std::errc::io_error);
+    {
+        heddle::signal_set usual({SIGUSR1}, code);
+        CHECK_FALSE(code);
+        send_self(SIGUSR1);
+        CHECK(usual.wait(code) == SIGUSR1);
+    }
+    heddle::signal_set refused({SIGUSR1, SIGKILL}, code);
+    CHECK(code == std::errc::invalid_argument);
+    CHECK((disposition_of(SIGUSR1) == SIG_DFL));
+    CHECK(refused.wait(code) == 0);
+    CHECK(code == std::errc::bad_file_descriptor);
+}
+
 TEST_CASE("a set without a descriptor says so, and changes nothing") {
     heddle::detail::sys::intercept = [](heddle::detail::sys::call which, int) -> std::int64_t {
         return which == heddle::detail::sys::call::eventfd ? -EMFILE : 0;

@@ -1,10 +1,13 @@
 // Regions that a request to stop does not enter.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
 #include <heddle/time.hpp>
 
 #include <cstdint>
 #include <limits>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -52,3 +55,5 @@ private:
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop

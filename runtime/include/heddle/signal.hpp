@@ -1,11 +1,15 @@
 // Waiting for signals as for anything else: SIGINT or SIGTERM become the result of a call.
 #pragma once
 
+#include <heddle/detail/abi.hpp>
+#include <heddle/detail/exceptions.hpp>
 #include <heddle/io.hpp>
 #include <heddle/time.hpp>
 
 #include <initializer_list>
 #include <system_error>
+
+#pragma GCC visibility push(default)
 
 namespace heddle {
 
@@ -13,8 +17,8 @@ namespace detail {
 
 struct signal_slot;
 
-/// The number of a signal that has arrived, or why there is none.
-io_result wait_signal(signal_slot& slot, std::int64_t deadline_ns) noexcept;
+/// The number of a signal that has arrived, or why there is none; of no slot, that it is closed.
+io_result wait_signal(signal_slot* slot, std::int64_t deadline_ns) noexcept;
 [[noreturn]] void throw_signal_error(io_result failure);
 
 }  // namespace detail
@@ -43,8 +47,10 @@ public:
     /// Errors: std::system_error with invalid_argument for a number that is no signal, for one that
     /// cannot be caught (SIGKILL, SIGSTOP) and for one that reports a fault of the program's own
     /// (SIGSEGV, SIGBUS, SIGFPE, SIGILL), naming it; what the system says where it gives no
-    /// descriptor; std::bad_alloc. Nothing has changed then.
-    signal_set(std::initializer_list<int> signals);
+    /// descriptor; std::bad_alloc. Nothing has changed then. The form with `ec` reports them and
+    /// makes a set that receives nothing, whose waits fail with bad_file_descriptor.
+    HEDDLE_THROWS signal_set(std::initializer_list<int> signals);
+    signal_set(std::initializer_list<int> signals, std::error_code& ec) noexcept;
     signal_set(const signal_set&) = delete;
     signal_set& operator=(const signal_set&) = delete;
     ~signal_set();
@@ -57,8 +63,8 @@ public:
     /// Cancellation: throws heddle::cancelled; no signal is taken.
     /// Errors: throws std::system_error with timed_out once `until` has passed. The forms with `ec`
     /// report it, and cancellation as operation_canceled, and return 0.
-    int wait(deadline until = deadline::never()) {
-        const detail::io_result result = detail::wait_signal(*slot_, until.nanoseconds());
+    HEDDLE_THROWS int wait(deadline until = deadline::never()) {
+        const detail::io_result result = detail::wait_signal(slot_, until.nanoseconds());
         if (result < 0) [[unlikely]] {
             detail::throw_signal_error(result);
         }
@@ -66,13 +72,15 @@ public:
     }
     int wait(deadline until, std::error_code& ec) noexcept {
         return static_cast<int>(
-            detail::checked(detail::wait_signal(*slot_, until.nanoseconds()), ec));
+            detail::checked(detail::wait_signal(slot_, until.nanoseconds()), ec));
     }
     int wait(std::error_code& ec) noexcept { return wait(deadline::never(), ec); }
 
 private:
-    detail::signal_slot* slot_;
+    detail::signal_slot* slot_ = nullptr;
 };
 
 }  // namespace v1
 }  // namespace heddle
+
+#pragma GCC visibility pop
