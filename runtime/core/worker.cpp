@@ -8,7 +8,6 @@
 
 #include <heddle/detail/fiber_access.hpp>
 
-#include <cxxabi.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -20,6 +19,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+// From the Itanium C++ ABI ("Exception Handling", 2.2.2). libstdc++ declares it in <cxxabi.h>, and
+// libc++abi has it without a declaration.
+namespace __cxxabiv1 {
+struct __cxa_eh_globals;
+extern "C" __cxa_eh_globals* __cxa_get_globals() noexcept;
+}  // namespace __cxxabiv1
 
 namespace heddle::detail {
 
@@ -75,7 +81,7 @@ std::string reactor_name(reactor_kind kind) {
 
 exception_globals* current_exception_globals() noexcept {
     // The ABI's struct begins with these two members on every CPU with a port.
-    return reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
+    return reinterpret_cast<exception_globals*>(__cxxabiv1::__cxa_get_globals());
 }
 
 // Tickets are drawn in blocks, so that the shared counter is touched once in a million waits.

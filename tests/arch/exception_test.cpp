@@ -3,7 +3,6 @@
 #include "flow.h"
 #include "tests/support/child.hpp"
 
-#include <cxxabi.h>
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -12,6 +11,12 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+
+// libc++abi has it without a declaration.
+namespace __cxxabiv1 {
+struct __cxa_eh_globals;
+extern "C" __cxa_eh_globals* __cxa_get_globals() noexcept;
+}  // namespace __cxxabiv1
 
 using heddle::test::flow;
 
@@ -45,7 +50,7 @@ struct exception_globals {
 
 exception_globals exchange(exception_globals incoming) {
     exception_globals outgoing;
-    auto* const threads = abi::__cxa_get_globals();
+    auto* const threads = __cxxabiv1::__cxa_get_globals();
     std::memcpy(&outgoing, threads, sizeof outgoing);
     std::memcpy(threads, &incoming, sizeof incoming);
     return outgoing;

@@ -217,7 +217,7 @@ TEST_CASE("an exception that leaves the handler for detached fibers terminates")
     const child_result child =
         end_of([] { heddle::spawn_detached({.name = "culprit"}, fail); },
                {.on_detached_exception = [](heddle::fiber_id, std::exception_ptr) { throw 1; }});
-    check_terminated(child, "culprit", "terminate");
+    check_terminated(child, "culprit", "terminat");  // libc++ says it in other words
 }
 
 TEST_CASE("terminate names the fiber that it is called in") {

@@ -28,6 +28,9 @@ class Need:
 NEEDS = {
     "g++": Need("g++", ("g++",)),
     "clang": Need("clang-14", ("clang++-14", "clang++")),
+    "clang-19": Need("clang-19", ("clang++-19",)),
+    "libc++": Need("libc++-19-dev", files="/usr/lib/llvm-19/include/c++/v1/stop_token"),
+    "libc++abi": Need("libc++abi-19-dev", files="/usr/lib/llvm-19/lib/libc++abi.so"),
     "clang-format": Need("clang-format-14", ("clang-format-14",)),
     "clang runtime": Need("libclang-rt-14-dev",
                           files="/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.tsan*"),
