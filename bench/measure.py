@@ -1,7 +1,8 @@
 """How one contender is asked once: start its process, pinned and bounded, and read its answer.
 
 Each method takes a case, the path of a contender's program and a Setting, and returns one number
-per metric of the case, in order. It raises Failed when there is none.
+per metric of the case, in order, or None for a metric that does not apply to the contender. It
+raises Failed when there is no answer.
 """
 
 import contextlib
@@ -102,6 +103,21 @@ def microbenchmark(case, program, setting):
     if rows[0].get("error_occurred"):
         raise Failed(rows[0].get("error_message", "an error without a message"))
     return [1e9 / rows[0]["items_per_second"]]
+
+
+def program(case, program, setting):
+    """A program of ours that prints its figures by name (answer.hpp); None for one that it leaves
+    out, because it does not apply."""
+    output = ask([program, *case.options], setting.cpu, setting.limit_seconds)
+    try:
+        figures = json.loads(output)
+    except ValueError:
+        raise Failed("the answer is not JSON") from None
+    strange = figures.keys() - {metric.name for metric in case.metrics}
+    if strange or not figures:
+        raise Failed(f"the answer has figures that nobody asked for: {', '.join(strange)}"
+                     if strange else "the answer is empty")
+    return [figures.get(metric.name) for metric in case.metrics]
 
 
 def read_address(process, limit_seconds):

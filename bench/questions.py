@@ -28,9 +28,10 @@ class Case:
     text: str
     metrics: tuple[Metric, ...]
     method: Callable = measure.microbenchmark
-    options: tuple[str, ...] = ()  # for the load generator
+    options: tuple[str, ...] = ()  # for the load generator, or for measure.program
     memory_mib: int = 0  # how much memory the hungriest contender takes
     rounds_max: int = 1000  # what is counted, not timed, takes few
+    extents: tuple[str, ...] = ()  # of the run that ask it; empty: all
 
     def row(self, metric):
         return f"{self.name}/{metric.name}" if metric.name else self.name
@@ -82,6 +83,19 @@ ECHO = (
     Metric("of its CPU that the server used; near 1 it was the limit, not the client", "busy", ""),
 )
 CALLS = (Metric("system calls per request"),)
+SLEEP = (
+    Metric("ns of CPU per sleep, the first time", "first"),
+    Metric("ns of CPU per sleep, warm", "warm"),
+    Metric("us, half of the sleeps are late by less", "late_p50"),
+    Metric("us, 99 % of the sleeps are late by less", "late_p99"),
+)
+MEMORY = (
+    Metric("bytes in memory per fiber", "resident"),
+    Metric("bytes of page tables per fiber", "page_tables"),
+    Metric("mappings of the process", "mappings"),
+    Metric("of 100 stacks have no guard", "unguarded"),
+    Metric("MiB more than at the start when all have ended", "left_mib"),
+)
 HUNDRED_CONNECTIONS = ("--connections", "100", "--bytes", "64")
 
 QUESTIONS = (
@@ -108,6 +122,34 @@ QUESTIONS = (
          Contender("Boost.Fiber, dispatch", "spawn_boost_fiber_dispatch"),
          Contender("inline assembly", "spawn_floor", "floor", X86_64))),
     Question(
+        "sleep",
+        (Case("sleep/100000_fibers", "100 000 fibers sleep 1 to 1 000 ms each",
+              SLEEP, measure.program, ("100000", "1000"), memory_mib=2000, rounds_max=7,
+              extents=("default",)),
+         Case("sleep/10000_fibers", "10 000 fibers sleep 1 to 100 ms each",
+              SLEEP, measure.program, ("10000", "100"), extents=("quick", "brief"))),
+        (Contender("heddle", "sleep", "heddle"),
+         Contender("Boost.Fiber", "sleep_boost_fiber"),
+         Contender("State Threads", "sleep_state_threads"),
+         Contender("Go", "sleep_go"),
+         Contender("heap of callbacks", "sleep_floor", "floor"))),
+    Question(
+        "memory",
+        (Case("memory/1000000_fibers", "1 000 000 fibers that wait, stacks of 64 KiB",
+              MEMORY, measure.program, ("1000000",), memory_mib=13000, rounds_max=1,
+              extents=("default",)),
+         Case("memory/100000_fibers", "100 000 fibers that wait, stacks of 64 KiB",
+              MEMORY, measure.program, ("100000",), memory_mib=1500, rounds_max=3,
+              extents=("default", "quick")),
+         Case("memory/10000_fibers", "10 000 fibers that wait, stacks of 64 KiB",
+              MEMORY, measure.program, ("10000",), extents=("brief",))),
+        (Contender("heddle", "memory", "heddle"),
+         Contender("Boost.Fiber", "memory_boost_fiber"),
+         Contender("State Threads", "memory_state_threads"),
+         Contender("Go", "memory_go"),
+         Contender("10 000 threads", "memory_threads"),
+         Contender("one page each", "memory_floor", "floor"))),
+    Question(
         "echo",
         (Case("echo/100_connections_64_bytes", "100 connections, 64 bytes, one in flight on each",
               ECHO, measure.echo, HUNDRED_CONNECTIONS),
@@ -129,6 +171,12 @@ TARGETS = (
     Target("yield/1000_fibers_8_sites", 4, 0.18, "Boost.Fiber"),
     Target("yield/100000_fibers", 12, 0.10, "Boost.Fiber"),
     Target("spawn/join_each", 20, 0.08, "Boost.Fiber"),
+    Target("sleep/100000_fibers/warm", 700, 0.2, "Boost.Fiber"),
+    Target("sleep/100000_fibers/late_p99", 2000),
+    *(Target(f"memory/{fibers}_fibers/{metric}", most)
+      for fibers in (1000000, 100000)
+      for metric, most in (("resident", 4400), ("page_tables", 140), ("mappings", 100),
+                           ("unguarded", 0), ("left_mib", 32))),
     Target("echo/100_connections_64_bytes/cpu", None, 1.05, "raw epoll", rounds_min=21),
     Target("echo/traced_calls", 2.1),
 )
@@ -142,8 +190,6 @@ TARGETS_UNASKED = (
     "semaphore (0.04 of Boost.Fiber, 0.35 of State Threads)",
     "mutex (0.85 of pthread_mutex)",
     "skynet by join (60 ms, 30 MB) and by channel (0.4 of Go)",
-    "100 000 sleeps (0.2 of Boost.Fiber, warm; 99 % late by at most 2 ms)",
-    "memory of 100 000 to 1 000 000 blocked fibers (4 400 bytes each, 100 mappings)",
     "echo on io_uring (1.00 of raw epoll)",
     "echo with 1 000 and 10 000 connections, 16 in flight, 16 KiB (1.05 of raw epoll each)",
     "HTTP keep-alive (5.9 us at 100 connections, 6.2 us at 1 000)",

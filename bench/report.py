@@ -55,7 +55,7 @@ def interval_of_median(values):
 def make_row(question, contender, unit, samples, heddle):
     """`samples` and `heddle` (None: heddle gave no answer) hold one figure per round, in order."""
     ratio = low = high = None
-    if heddle and all(samples):
+    if heddle and min(samples) > 0:
         ratios = [ours / theirs for ours, theirs in zip(heddle, samples, strict=True)]
         ratio = statistics.median(ratios)
         low, high = interval_of_median(ratios)
@@ -65,7 +65,7 @@ def make_row(question, contender, unit, samples, heddle):
 
 def figure(value):
     """Three digits that count, without an exponent."""
-    if value == 0:
+    if abs(value) < 0.00005:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(digits, 4)}f}"
@@ -95,15 +95,26 @@ def explain_tables(rounds):
           "A floor is what the machine allows, not a library.")
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a run says about one target."""
+
+    met: bool | None  # None: it cannot be told
+    text: str
+    detail: str = ""
+    value: float | None = None  # what is to be at most `bound`, both absolute or both ratios
+    bound: float | None = None
+
+
 def judge(target, rows):
-    """What `rows` say about one target: (met, text, detail), met being None where it cannot be
-    told; or None where they say nothing."""
+    """What `rows` say about one target; None where they say nothing."""
     ours = rows.get((target.row, "heddle"))
     theirs = rows.get((target.row, target.against)) if target.against else ours
     if ours is None and theirs is None:
         return None
     if ours is None or theirs is None:
-        return None, f"{target.row}: no answer from {target.against if ours else 'heddle'}", ""
+        return Judgement(None,
+                         f"{target.row}: no answer from {target.against if ours else 'heddle'}")
     if target.ratio is None:
         value, bound = ours.median, target.absolute
         text = f"{target.row}: {figure(value)} {ours.unit}, at most {bound:g}"
@@ -115,10 +126,11 @@ def judge(target, rows):
         if target.absolute is not None:
             detail += f"; {target.absolute:g} on the machine of the targets"
     if len(ours.samples) < target.rounds_min:
-        return None, f"{text}; takes {target.rounds_min} rounds to tell", detail
-    if value <= bound:
-        return True, text, detail
-    return False, f"{text}: {value / bound - 1:.0%} too much", detail
+        return Judgement(None, f"{text}; takes {target.rounds_min} rounds to tell", detail, value,
+                         bound)
+    if value > bound:
+        text += ": " + (f"{value / bound - 1:.0%} too much" if bound else "too much")
+    return Judgement(value <= bound, text, detail, value, bound)
 
 
 def ours_to(theirs, target):
@@ -126,20 +138,25 @@ def ours_to(theirs, target):
     return theirs.ratio_high if target.rounds_min else theirs.ratio
 
 
+def verdict_of(target, judged):
+    """A judgement as results.json has it."""
+    words = {True: "met", False: "missed", None: "open"}
+    return {"question": target.row, "against": target.against, "verdict": words[judged.met],
+            "text": judged.text, "detail": judged.detail, "value": judged.value,
+            "bound": judged.bound}
+
+
 def print_verdicts(targets, unasked, rows):
     """A line for each target that this run can say something about; returns the verdicts."""
-    words = {True: "met", False: "missed", None: "open"}
     verdicts = []
     print("\nTargets")
     for target in targets:
         judged = judge(target, rows)
         if judged:
-            met, text, detail = judged
-            print(f"  {words[met]:<7} {text}")
-            if detail:
-                print(f"  {'':<7}   {detail}")
-            verdicts.append({"question": target.row, "against": target.against,
-                             "verdict": words[met], "text": text})
+            verdicts.append(verdict_of(target, judged))
+            print(f"  {verdicts[-1]['verdict']:<7} {judged.text}")
+            if judged.detail:
+                print(f"  {'':<7}   {judged.detail}")
     if unasked:
         print("  No question asks yet for")
         for text in unasked:
