@@ -150,8 +150,11 @@ void stop_and_join(fiber_block* block) noexcept {
                   block->cold->id);
     request_fiber_stop(block);
     join_always(block);
+    // One that got no stack has done nothing, like one that heard of the request first. (Whoever is
+    // cancelled himself could not join it, and so not take the exception.)
+    const bool never_ran = block->cold->closure_left;
     if (std::exception_ptr exception = take_exception(block)) {
-        if (!is_cancelled(exception)) {
+        if (!never_ran && !is_cancelled(exception)) {
             terminate_for(*block->cold, exception,
                           "a fiber ended by an exception that nobody joined it for");
         }

@@ -187,6 +187,26 @@ TEST_CASE("a process that locks all its memory runs fibers") {
     CHECK(child.exit_status == 0);
 }
 
+TEST_CASE("the handle of a fiber that got no stack can be dropped, also by one that was stopped") {
+    in_fiber([] {
+        auto payload = std::make_shared<int>(1);
+        fiber parent([&] {
+            fiber child({.stack_bytes = fresh_size()}, [payload] {});
+            {
+                const refused no_memory(call::mmap, ENOMEM);
+                heddle::this_fiber::yield();
+            }
+            child.join();  // not reached by the error: its caller is cancelled first
+        });
+        heddle::this_fiber::yield();
+        parent.request_stop();
+        std::error_code ec;
+        CHECK_FALSE(parent.join(ec));
+        CHECK(ec == std::errc::operation_canceled);
+        CHECK(payload.use_count() == 1);
+    });
+}
+
 TEST_CASE("run throws where its first fiber gets no stack") {
     {
         const refused no_memory(call::mmap, ENOMEM);

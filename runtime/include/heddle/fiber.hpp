@@ -155,7 +155,8 @@ public:
     }
 
     /// Requests stop and joins, as std::jthread does. Not a cancellation point. If the fiber ended
-    /// by an exception other than heddle::cancelled, the process terminates and names it.
+    /// by an exception other than heddle::cancelled, the process terminates and names it; one that
+    /// got no stack has done nothing, and is dropped like one that was stopped in time.
     ~fiber() { reset(); }
 
     /// Waits until the fiber has ended, and gives its value or rethrows its exception. The handle
