@@ -46,7 +46,11 @@ public:
 
     void poll(std::int64_t timeout_ns) noexcept override {
         epoll_event events[poll_batch];
-        const int count = sys::epoll_wait(epoll_.get(), events, poll_batch, timeout_ns);
+        int count = sys::epoll_wait(epoll_.get(), events, poll_batch, timeout_ns);
+        if (count == -EBADF || count == -EINVAL) {
+            // Somebody has closed our descriptor; those of the waiters are as good as before.
+            count = -ENOTRECOVERABLE;
+        }
         if (!waited(count, timeout_ns)) {
             return;
         }

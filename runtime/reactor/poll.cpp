@@ -34,6 +34,9 @@ public:
 
     void poll(std::int64_t timeout_ns) noexcept override {
         int left = sys::poll(descriptors_.data(), descriptors_.size(), timeout_ns);
+        if (left == -EINVAL) {
+            left = -EMFILE;  // poll(2): more descriptors than RLIMIT_NOFILE, which was lowered
+        }
         if (!waited(left, timeout_ns)) {
             return;
         }

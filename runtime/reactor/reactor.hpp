@@ -40,7 +40,7 @@
 // those that are cancelled.
 //
 // A wait for events that the system refuses is tried again; while it goes on failing, all that is
-// pending ends with its error.
+// pending ends with its error: ENOTRECOVERABLE where the reactor's own descriptor is gone.
 //
 // Fairness: poll() completes at most poll_batch events before it returns, so that a storm of them
 // does not keep runnable fibers waiting; the worker calls poll() at bounded intervals, so that
