@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <net/if.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 namespace heddle::detail {
@@ -207,10 +209,17 @@ int setsockopt(int fd, int level, int name, int value) noexcept {
 }
 
 int if_nametoindex(const char* name) noexcept {
-    return static_cast<int>(checked(call::if_nametoindex, -1, [&] {
-        const unsigned index = ::if_nametoindex(name);
-        return index == 0 ? -1 : static_cast<int>(index);
-    }));
+    // Not libc's: it tells of a missing interface where the socket that it needs is missing.
+    const int fd = socket(AF_UNIX, SOCK_DGRAM);
+    if (fd < 0) {
+        return fd;
+    }
+    ifreq request{};
+    std::strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+    const std::int64_t result =
+        checked(call::if_nametoindex, fd, [&] { return ::ioctl(fd, SIOCGIFINDEX, &request); });
+    close(fd);
+    return result < 0 ? static_cast<int>(result) : request.ifr_ifindex;
 }
 
 int listen(int fd, int backlog) noexcept {

@@ -78,8 +78,10 @@ const char* read_scope(std::string_view text, std::uint32_t& into) noexcept {
     case -ENOMEM:
     case -ENOBUFS:
         return "its scope cannot be looked up: no memory";
-    default:
+    case -ENODEV:
         return "no interface here has the name of its scope";
+    default:
+        return "its scope cannot be looked up: the system refuses";
     }
 }
 
