@@ -47,6 +47,9 @@ address ask_address(address_query query, socket_ref socket, std::error_code& ec)
 
 std::string name_socket(io_result failure, socket_ref socket, const char* kind,
                         address_query query) {
+    if (is_cancelled(failure)) {
+        return {};  // heddle::cancelled says nothing
+    }
     if (socket.fd < 0) {
         return std::string("a closed ") + kind;
     }

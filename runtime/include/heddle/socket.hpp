@@ -244,6 +244,13 @@ struct listen_options {
 /// A TCP socket that listens. Move-only; the destructor closes it.
 ///
 /// Several fibers may accept at once; they are served in the order in which they began to wait.
+///
+/// When the process or the system has no descriptor left, the connections that there are go on,
+/// and accept() fails at once as long as that lasts, since connections still wait. A loop around
+/// accept() should go on after such an error, but pause before it tries again (10 ms by
+/// this_fiber::sleep_for, say): connections that end meanwhile give descriptors back, and a loop
+/// without a pause would keep a CPU busy, though it starves no other fiber.
+///
 /// Threads: one at a time, and a listener that a fiber waits on only from that fiber's own.
 class tcp_listener {
 public:
@@ -265,9 +272,10 @@ public:
     ///
     /// Blocks the calling fiber, never its thread (a plain thread blocks itself).
     /// Cancellation: throws heddle::cancelled; no connection is taken.
-    /// Errors: throws std::system_error: timed_out once `until` has passed, too_many_files_open
-    /// and too_many_files_open_in_system where there is no descriptor left (the connection goes on
-    /// waiting), bad_file_descriptor where the listener is closed, operation_canceled where it was
+    /// Errors: throws std::system_error: timed_out once `until` has passed; too_many_files_open,
+    /// too_many_files_open_in_system, no_buffer_space and not_enough_memory, after which the
+    /// connection goes on waiting, and the next call fails at once while nothing has changed (see
+    /// above); bad_file_descriptor where the listener is closed, operation_canceled where it was
     /// closed meanwhile. The forms with `ec` report them, and cancellation as operation_canceled,
     /// and return a closed stream.
     HEDDLE_THROWS tcp_stream accept(deadline until = deadline::never()) {
