@@ -10,6 +10,7 @@
 #if defined(__x86_64__) && defined(__linux__)
 
 #include "checker.h"
+#include "tests/support/report.hpp"
 
 #include <signal.h>
 #include <ucontext.h>
@@ -22,6 +23,7 @@
 using heddle::test::stack;
 
 extern "C" [[gnu::weak]] void heddle_entry();
+extern "C" [[gnu::weak]] int __unw_step(void*);  // there with LLVM's libunwind
 
 namespace {
 
@@ -189,6 +191,11 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
     if (!heddle::test::needs_port("its switch has no unwind information") ||
         !heddle::test::needs_processor("it does not know the trap flag")) {
         return;
+    }
+    if (__unw_step != nullptr) {
+        // It takes the address that a signal interrupted for a return address, and so reads the
+        // row before wherever a row begins.
+        return heddle::test::skip("LLVM's libunwind looks one byte too low below a signal frame");
     }
     const stack memory;
     int argument = 0;
