@@ -3,6 +3,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -10,6 +13,9 @@
 
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -17,7 +23,8 @@ namespace heddle::test {
 
 namespace {
 
-int checked(int result, const char* what) {
+template <class Result>
+Result checked(Result result, const char* what) {
     if (result < 0) {
         throw std::system_error(errno, std::generic_category(), what);
     }
@@ -26,13 +33,19 @@ int checked(int result, const char* what) {
 
 }  // namespace
 
-program::program(const std::string& path, const std::string& argument) {
+program::program(std::vector<std::string> command) {
+    std::vector<char*> arguments;
+    for (std::string& word : command) {
+        arguments.push_back(word.data());
+    }
+    arguments.push_back(nullptr);
     int ends[2];
     checked(::pipe2(ends, O_CLOEXEC), "pipe2");
     pid_ = checked(::fork(), "fork");
     if (pid_ == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is aborted takes its programs along
         ::dup2(ends[1], STDOUT_FILENO);
-        ::execl(path.c_str(), path.c_str(), argument.empty() ? nullptr : argument.c_str(), nullptr);
+        ::execvp(arguments[0], arguments.data());
         ::_exit(127);
     }
     ::close(ends[1]);
@@ -72,16 +85,30 @@ void program::send_signal(int number) const {
     ::kill(pid_, number);
 }
 
+std::size_t program::descriptors() const {
+    const std::filesystem::directory_iterator listed("/proc/" + std::to_string(pid_) + "/fd");
+    return static_cast<std::size_t>(std::distance(begin(listed), end(listed)));
+}
+
+std::size_t program::resident_bytes() const {
+    std::size_t pages = 0;
+    std::ifstream("/proc/" + std::to_string(pid_) + "/statm") >> pages >> pages;
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
 int program::wait() {
     int status = 0;
     checked(::waitpid(std::exchange(pid_, -1), &status, 0), "waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-client::client(std::uint16_t port) : fd_(checked(::socket(AF_INET, SOCK_STREAM, 0), "socket")) {
+client::client(std::uint16_t port)
+    : fd_(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
     const timeval limit{.tv_sec = 10, .tv_usec = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
@@ -98,7 +125,10 @@ client::~client() {
 }
 
 void client::send(const std::string& text) const {
-    checked(static_cast<int>(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL)), "send");
+    for (std::size_t sent = 0; sent < text.size();) {
+        sent += static_cast<std::size_t>(
+            checked(::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL), "send"));
+    }
 }
 
 void client::end_sending() const {
@@ -123,6 +153,18 @@ std::string client::receive(std::size_t count) const {
     }
     text.resize(filled);
     return text;
+}
+
+std::string client::receive_some() const {
+    std::string text(64 * 1024, '\0');
+    text.resize(static_cast<std::size_t>(
+        checked(::recv(fd_, text.data(), text.size(), 0), "receive from the server")));
+    return text;
+}
+
+bool client::has_something() const {
+    pollfd asked{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&asked, 1, 0) != 0;
 }
 
 }  // namespace heddle::test

@@ -1,18 +1,24 @@
 // Starts an example as a user would and talks to it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
 namespace heddle::test {
 
 /// A running program, its standard output at the other end of a pipe. Ended by SIGKILL at the
-/// latest when this dies. Errors: std::system_error.
+/// latest when this dies, or the test. Errors: std::system_error.
 class program {
 public:
-    explicit program(const std::string& path, const std::string& argument = {});
+    /// The path is looked for as a shell would.
+    template <class... Arguments>
+    explicit program(const std::string& path, const Arguments&... arguments)
+        : program(std::vector<std::string>{path, arguments...}) {}
+    explicit program(std::vector<std::string> command);
     program(const program&) = delete;
     program& operator=(const program&) = delete;
     ~program();
@@ -22,6 +28,12 @@ public:
     /// All that it has yet to print.
     std::string read_all();
     void send_signal(int number) const;
+    /// Whether nobody has waited for its end.
+    bool running() const { return pid_ > 0; }
+    /// How many descriptors it has open.
+    std::size_t descriptors() const;
+    /// The memory that it occupies.
+    std::size_t resident_bytes() const;
     /// Waits for its end: the exit status, or minus the signal that ended it.
     int wait();
 
@@ -45,6 +57,11 @@ public:
     void reset();
     /// `count` bytes, fewer if the stream ends first.
     std::string receive(std::size_t count) const;
+    /// What has come, at least one byte; empty at the end of the stream. Errors: std::system_error,
+    /// a reset by the peer among them.
+    std::string receive_some() const;
+    /// Whether there is something to receive, the end included.
+    bool has_something() const;
 
 private:
     int fd_;

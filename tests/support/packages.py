@@ -40,6 +40,9 @@ NEEDS = {
     "readelf": Need("binutils", ("readelf",)),
     "doctest": Need("doctest-dev", files="/usr/include/doctest/doctest.h"),
     "boost": Need("libboost-context1.81-dev", files="/usr/include/boost/context/fiber.hpp"),
+    "beast": Need("libboost1.81-dev", files="/usr/include/boost/beast/http.hpp"),
+    "curl": Need("curl", ("curl",)),
+    "wrk": Need("wrk", ("wrk",)),
     "valgrind": Need("valgrind", ("valgrind",)),
 }
 
