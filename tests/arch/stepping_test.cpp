@@ -23,7 +23,7 @@
 using heddle::test::stack;
 
 extern "C" [[gnu::weak]] void heddle_entry();
-extern "C" [[gnu::weak]] int __unw_step(void*);  // there with LLVM's libunwind
+extern "C" [[gnu::weak]] int unw_step(void*);  // there with LLVM's libunwind
 
 namespace {
 
@@ -192,7 +192,7 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
         !heddle::test::needs_processor("it does not know the trap flag")) {
         return;
     }
-    if (__unw_step != nullptr) {
+    if (unw_step != nullptr) {
         // It takes the address that a signal interrupted for a return address, and so reads the
         // row before wherever a row begins.
         return heddle::test::skip("LLVM's libunwind looks one byte too low below a signal frame");
