@@ -35,7 +35,8 @@ MAY_INCLUDE = {
     "runtime/diag/": SYNC,
     "runtime/sim/": SYNC,
     "arch/": (),
-    "tests/examples/": (PUBLIC,),
+    # What the examples' tests skip and which seed they use, they have to report.
+    "tests/examples/": (PUBLIC, "tests/support/report.hpp"),
 }
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:<(?P<angle>[^>]+)>|"(?P<quote>[^"]+)"|(?P<other>.*))')
@@ -99,5 +100,7 @@ CHECK = Check("layers", find, (
     Plant("runtime/include/heddle/planted.hpp", '#include "arch/context.h"\n'),
     Plant("runtime/include/heddle/detail/planted.hpp", "#include HEDDLE_CHOSEN\n"),
     Plant("tests/examples/planted.cpp", '#include "arch/context.h"\n'),
+    Plant("tests/examples/planted.cpp", '#include "tests/support/in_fiber.hpp"\n'),
+    Plant("tests/examples/planted.cpp", '#include "tests/support/report.hpp"\n', False),
     Plant("arch/planted.cpp", '#include "tests/support/report.hpp"\n'),
 ))
