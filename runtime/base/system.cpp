@@ -325,6 +325,26 @@ void* map(std::size_t bytes, int& error) noexcept {
     return result < 0 ? nullptr : start;
 }
 
+const void* map_file(const char* path, std::size_t& bytes) noexcept {
+    const auto fd = static_cast<int>(
+        checked(call::open, -1, [&] { return ::open(path, O_RDONLY | O_CLOEXEC); }));
+    if (fd < 0) {
+        return nullptr;
+    }
+    struct stat info = {};
+    void* start = MAP_FAILED;
+    if (checked(call::stat, fd, [&] { return ::fstat(fd, &info); }) == 0 && info.st_size > 0) {
+        bytes = static_cast<std::size_t>(info.st_size);
+        const std::int64_t failed = checked(call::mmap, fd, [&] {
+            start = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+            return start == MAP_FAILED ? -1 : 0;
+        });
+        start = failed != 0 ? MAP_FAILED : start;
+    }
+    close(fd);
+    return start == MAP_FAILED ? nullptr : start;
+}
+
 void unmap(void* start, std::size_t bytes) noexcept {
     if (checked(call::munmap, -1, [&] { return ::munmap(start, bytes); }) < 0) {
         advise(start, bytes, MADV_DONTNEED);

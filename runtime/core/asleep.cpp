@@ -7,6 +7,7 @@
 
 namespace heddle::detail {
 
+std::atomic<std::uint64_t> waiting_for_other_threads = 0;
 bool (*other_threads_hook)() noexcept = nullptr;
 
 namespace {

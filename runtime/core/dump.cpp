@@ -1,7 +1,7 @@
 #include "runtime/core/dump.hpp"
 
-#include "runtime/base/modules.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/core/asleep.hpp"
 #include "runtime/core/block_store.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -60,7 +60,9 @@ std::string_view state_of(const block_snapshot& fiber) noexcept {
 
 }  // namespace
 
-void for_each_dump_line(void (*each)(std::string_view line, void* argument), void* argument) {
+void for_each_dump_line(code_names::form form, void (*each)(std::string_view line, void* argument),
+                        void* argument) {
+    code_names names(form);
     std::uint64_t count = 0;
     const std::int64_t now = clock_now();
     block_store::instance().for_each([&](const block_snapshot& fiber) {
@@ -81,17 +83,24 @@ void for_each_dump_line(void (*each)(std::string_view line, void* argument), voi
         }
         if (fiber.state != fiber_state::thread) {
             line << ", spawned at ";
-            add_code_address(line, fiber.spawned_at);
+            names.add_to(line, fiber.spawned_at);
         }
         each(line.view(), argument);
     });
     text_line line;
     line << "heddle: " << count << (count == 1 ? " fiber" : " fibers");
     each(line.view(), argument);
+    if (const auto asleep = waiting_for_other_threads.load(std::memory_order_relaxed); asleep > 0) {
+        text_line reason;
+        reason << "heddle: " << asleep << (asleep == 1 ? " runtime sleeps" : " runtimes sleep")
+               << " until another thread wakes a fiber: nothing inside can";
+        each(reason.view(), argument);
+    }
 }
 
-void dump_to(int fd) noexcept {
+void dump_to(int fd, code_names::form names) noexcept {
     for_each_dump_line(
+        names,
         [](std::string_view line, void* to) {
             text_line text;
             text << line;
@@ -122,7 +131,7 @@ inline namespace v1 {
 void dump(std::FILE* to) {
     // What the stream holds comes first.
     std::fflush(to);
-    detail::dump_to(::fileno(to));
+    detail::dump_to(::fileno(to), detail::code_names::form::as_written);
 }
 
 }  // namespace v1

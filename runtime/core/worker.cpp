@@ -157,7 +157,8 @@ void worker::poll_reactor() noexcept {
     // Pairs with the fence in post: either the poster sees us asleep, or we see its mail.
     sleeping_.store(true, std::memory_order_seq_cst);
     bool has_mail = !mail_.empty();
-    if (!has_mail && timers_.empty() && reactor_->pending() == 0 && !other_threads_exist()) {
+    const bool needs_others = timers_.empty() && reactor_->pending() == 0;
+    if (!has_mail && needs_others && !other_threads_exist()) {
         has_mail = !mail_.empty();  // the last of them may have written before it ended
         if (!has_mail) {
             sleeping_.store(false, std::memory_order_relaxed);
@@ -167,7 +168,13 @@ void worker::poll_reactor() noexcept {
     }
     stacks_.trim_a_little();
     ++polls_;
+    if (needs_others) {
+        waiting_for_other_threads.fetch_add(1, std::memory_order_relaxed);
+    }
     reactor_->poll(has_mail ? 0 : until == never_ns ? -1 : std::max<std::int64_t>(until - now_, 0));
+    if (needs_others) {
+        waiting_for_other_threads.fetch_sub(1, std::memory_order_relaxed);
+    }
     sleeping_.store(false, std::memory_order_relaxed);
     now_ = clock_now();
     drain_mail();
@@ -331,6 +338,7 @@ void worker::end_deadlock() noexcept {
             deadlock_ = "heddle: nothing can ever run again: every fiber waits, and nobody is left "
                         "to wake one:";
             for_each_dump_line(
+                code_names::form::as_written,
                 [](std::string_view line, void* text) {
                     static_cast<std::string*>(text)->append("\n").append(line);
                 },

@@ -106,6 +106,24 @@ TEST_CASE("a program that another thread can still wake is not taken for a deadl
     outside.join();
 }
 
+TEST_CASE("a list of fibers says that their runtime sleeps until another thread wakes one") {
+    std::thread outside;
+    heddle::run([&] {
+        fiber<> asleep = spawn(sleep_for_ever);
+        outside = std::thread([&] {
+            while (!contains(dumped(), "\nheddle: 1 runtime sleeps until another thread wakes")) {
+                std::this_thread::yield();
+            }
+            asleep.request_stop();
+        });
+        std::error_code ended;
+        asleep.join(ended);
+        CHECK(ended == std::errc::operation_canceled);
+        CHECK_FALSE(contains(dumped(), "runtime sleeps"));
+    });
+    outside.join();
+}
+
 TEST_CASE("what the last other thread did before it ended is seen before a deadlock is declared") {
     static fiber<>* asleep = nullptr;
     // The thread ends between the dispatcher's look at its mail and its look at the threads.
