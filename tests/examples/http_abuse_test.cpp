@@ -1,6 +1,8 @@
 // What clients do to an HTTP server that they should not: each gets an answer or a clean close, the
 // server lives, and nothing of theirs is left.
 #include "http_client.hpp"
+#include "runtime/base/sanitizer.hpp"
+#include "tests/support/report.hpp"
 
 #include <doctest/doctest.h>
 
@@ -278,6 +280,10 @@ TEST_CASE("the HTTP server turns connections away that are too many") {
 }
 
 TEST_CASE("the HTTP server without a free descriptor serves the next when one is freed") {
+#ifdef HEDDLE_ASAN
+    // To see whether it may read an object, it opens a pipe, and takes a failure for a no.
+    return skip("the tool needs descriptors itself");
+#endif
     http_server server({}, 30);
     std::vector<std::unique_ptr<http_client>> clients;
     for (int number = 0; number < 60; ++number) {

@@ -1,6 +1,7 @@
 // Ten thousand connections at a time. The server and this client are two processes, since the
 // descriptors of one may not suffice for both ends.
 #include "http_client.hpp"
+#include "runtime/base/sanitizer.hpp"
 #include "tests/support/report.hpp"
 
 #include <doctest/doctest.h>
@@ -17,18 +18,10 @@ using namespace heddle::test;
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN
-#endif
-#endif
-
 // How many come. ThreadSanitizer knows 8 128 threads, and takes fibers for such; and poll looks at
 // every connection whenever one has something to say, which takes a while with so many.
 std::size_t crowd_size() {
-#ifdef UNDER_TSAN
+#ifdef HEDDLE_TSAN
     return 2'000;
 #else
     const char* const reactor = std::getenv("HEDDLE_REACTOR");

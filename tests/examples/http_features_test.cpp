@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <regex>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -17,6 +17,18 @@ std::string pieces() {
         text += "piece " + std::to_string(number) + '\n';
     }
     return text;
+}
+
+// Whether the text is as the shape: a digit where that has 0, a letter for a letter of its case.
+// (std::regex makes gcc 12 warn under sanitizers.)
+bool has_shape(const std::string& text, const std::string& shape) {
+    const auto fits = [](char real, char wanted) {
+        const auto within = [&](char first, char last) {
+            return wanted >= first && wanted <= last && real >= first && real <= last;
+        };
+        return real == wanted || within('0', '9') || within('a', 'z') || within('A', 'Z');
+    };
+    return std::equal(text.begin(), text.end(), shape.begin(), shape.end(), fits);
 }
 
 }  // namespace
@@ -37,9 +49,7 @@ TEST_CASE("the HTTP server says who it is and what time it is") {
     http_server server;
     const http_answer answer = http_client(server.port).ask(get("/"));
     CHECK(answer["server"] == "heddle");
-    const std::regex date("(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3][0-9] [A-Z][a-z][a-z] [0-9]{4} "
-                          "[0-2][0-9]:[0-5][0-9]:[0-6][0-9] GMT");
-    CHECK(std::regex_match(answer["date"], date));
+    CHECK(has_shape(answer["date"], "Aaa, 00 Aaa 0000 00:00:00 GMT"));
 }
 
 TEST_CASE("the HTTP server closes the connection after an answer where the client wants that") {

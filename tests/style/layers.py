@@ -35,8 +35,8 @@ MAY_INCLUDE = {
     "runtime/diag/": SYNC,
     "runtime/sim/": SYNC,
     "arch/": (),
-    # What the examples' tests skip and which seed they use, they have to report.
-    "tests/examples/": (PUBLIC, "tests/support/report.hpp"),
+    # What the examples' tests skip, under which tool, and which seed they use, they have to report.
+    "tests/examples/": (PUBLIC, "tests/support/report.hpp", "runtime/base/sanitizer.hpp"),
 }
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:<(?P<angle>[^>]+)>|"(?P<quote>[^"]+)"|(?P<other>.*))')
