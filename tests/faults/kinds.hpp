@@ -24,6 +24,7 @@ struct call_kind {
     std::vector<int> limits = {};   ///< those of the errors that may go on for good
     bool transfers = false;         ///< and so may be cut short
     std::vector<int> unheard = {};  ///< the errors that `either` is about; empty for all
+    reaction first = what_becomes;  ///< of the first call, which may serve another purpose
 };
 
 const std::vector<call_kind>& call_kinds();
