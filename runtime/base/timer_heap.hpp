@@ -33,6 +33,17 @@ public:
         }
     }
 
+    /// Gives back what is not needed for `count` timers, which are at least those in the heap.
+    /// Errors: std::bad_alloc; nothing has changed.
+    void shrink(std::size_t count) {
+        if (count < entries_.capacity() / 2) {
+            std::vector<entry> fewer;
+            fewer.reserve(count);
+            fewer.assign(entries_.begin(), entries_.end());
+            entries_.swap(fewer);
+        }
+    }
+
     /// Adds a timer. The owner must not be in the heap.
     void add(Owner& owner, std::int64_t deadline) noexcept {
         HEDDLE_ASSERT(timer_place(owner) == 0, "a timer is armed twice");

@@ -47,6 +47,20 @@ void worker::make_room() {
     room_ = room;
 }
 
+void worker::shrink_room() noexcept {
+    const std::size_t room = std::max<std::size_t>(64, 2 * alive());
+    if (room >= room_) {
+        return;
+    }
+    room_ = room;  // both keep at least this, also where there is no memory to move them to
+    try {
+        queue_.shrink(room);
+        timers_.shrink(room);
+    } catch (const std::bad_alloc&) {
+        // What they have is kept.
+    }
+}
+
 void worker::draw_ids() noexcept {
     next_id_ = ids_drawn.fetch_add(ids_per_block, std::memory_order_relaxed) + 1;
     ids_end_ = next_id_ + ids_per_block;

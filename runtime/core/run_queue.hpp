@@ -25,11 +25,20 @@ public:
     /// Whether push must make room first.
     bool full() const noexcept { return tail_ - head_ == capacity_; }
 
-    /// Takes room for `fibers` at once, after which pushing allocates nothing.
+    /// Takes room for `fibers` at once, after which pushing allocates nothing. Room that is never
+    /// used costs no memory.
     /// Errors: std::bad_alloc; nothing has changed.
     void reserve(std::size_t fibers) {
         if (2 * fibers > capacity_) [[unlikely]] {
-            grow(2 * fibers);
+            move_to(capacity_for(fibers));
+        }
+    }
+
+    /// Gives back what is not needed for `fibers`, which are at least those in the queue.
+    /// Errors: std::bad_alloc; nothing has changed.
+    void shrink(std::size_t fibers) {
+        if (capacity_for(fibers) < capacity_) {
+            move_to(capacity_for(fibers));
         }
     }
 
@@ -124,10 +133,13 @@ private:
         holes_ = 0;
     }
 
-    void grow(std::size_t wanted) {
+    static std::size_t capacity_for(std::size_t fibers) noexcept {
         constexpr std::size_t least = 64;
-        const std::size_t capacity = std::bit_ceil(wanted < least ? least : wanted);
-        auto slots = std::make_unique<fiber_block*[]>(capacity);
+        return std::bit_ceil(2 * fibers < least ? least : 2 * fibers);
+    }
+
+    void move_to(std::size_t capacity) {
+        auto slots = std::unique_ptr<fiber_block*[]>(new fiber_block*[capacity]);  // not written
         std::uint64_t count = 0;
         for_each([&](fiber_block& fiber) { slots[count++] = &fiber; });
         slots_ = std::move(slots);

@@ -90,7 +90,8 @@ stack_class::stack_class(stack_class&& other) noexcept
       regions_(std::exchange(other.regions_, {})),
       next_slot_(other.next_slot_),
       carved_(other.carved_),
-      idle_(std::exchange(other.idle_, {})),
+      idle_(std::move(other.idle_)),
+      idle_room_(other.idle_room_),
       idle_count_(other.idle_count_),
       trimmed_(other.trimmed_),
       error_(other.error_),
@@ -104,6 +105,16 @@ stack_class::~stack_class() {
     }
 }
 
+void stack_class::reserve_idle(std::size_t places) {
+    if (places <= idle_room_) {
+        return;
+    }
+    auto larger = std::unique_ptr<std::byte*[]>(new std::byte*[places]);
+    std::copy_n(idle_.get(), idle_count_, larger.get());
+    idle_ = std::move(larger);
+    idle_room_ = places;
+}
+
 bool stack_class::add_region() noexcept {
     const std::size_t most = std::max<std::size_t>(region_bytes_max / stride_, 1);
     // Under valgrind every mapped byte costs memory of the tool's, so regions stay small.
@@ -112,7 +123,7 @@ bool stack_class::add_region() noexcept {
     for (std::size_t slots = std::min(wished, most); slots > 0; slots /= 2) {
         try {
             regions_.reserve(regions_.size() + 1);
-            idle_.resize(carved_ + slots);
+            reserve_idle(carved_ + slots);
         } catch (const std::bad_alloc&) {
             error_ = -ENOMEM;
             failed_call_ = "operator new";

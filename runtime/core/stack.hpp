@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,7 @@ private:
     };
 
     std::byte* carve() noexcept;
+    void reserve_idle(std::size_t places);
     bool add_region() noexcept;
     bool guard(std::byte* slot) noexcept;
 
@@ -83,7 +85,10 @@ private:
     std::vector<region> regions_;  // the last one may have slots that were never carved
     std::size_t next_slot_ = 0;    // in the last region
     std::size_t carved_ = 0;
-    std::vector<std::byte*> idle_;  // tops; last in, first out; a place for each that was carved
+    // Tops; last in, first out; a place for each that was carved. Places that no stack ever came
+    // back to stay unwritten, and so cost no memory.
+    std::unique_ptr<std::byte*[]> idle_;
+    std::size_t idle_room_ = 0;
     std::size_t idle_count_ = 0;
     std::size_t trimmed_ = 0;  // the first so many of idle_ have been given back
     int error_ = 0;            // why carve() failed

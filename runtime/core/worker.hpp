@@ -242,10 +242,12 @@ public:
 
     statistics figures() noexcept;
     stack_pool& stacks() noexcept { return stacks_; }
-    /// Gives the memory of idle stacks and control blocks back to the system.
+    /// Gives the memory of idle stacks and control blocks back to the system, and the room of the
+    /// queue and the timers that the fibers alive do not need.
     void trim() noexcept {
         stacks_.trim_all();
         blocks_.trim();
+        shrink_room();
     }
 
     /// The stack of a started fiber, for tools.
@@ -305,6 +307,7 @@ private:
     void add_shield_timer(fiber_block& fiber) noexcept;
     void remove_timer(fiber_block& fiber) noexcept;
     void make_room();
+    void shrink_room() noexcept;
     void draw_ids() noexcept;
     std::uint64_t alive() const noexcept { return spawned_ - ended_; }
     void free_block_later(fiber_block& block) noexcept;

@@ -129,5 +129,23 @@ TEST_CASE("taking room for timers keeps those that are there") {
     CHECK(timers.empty());
 }
 
+TEST_CASE("giving room for timers back keeps those that are there, and what was asked for") {
+    std::vector<sleeper> sleepers(100);
+    heap timers;
+    timers.reserve(100'000);
+    for (std::size_t i = 0; i < 60; ++i) {
+        timers.add(sleepers[i], static_cast<std::int64_t>(sleepers.size() - i));
+    }
+    timers.shrink(sleepers.size());
+    for (std::size_t i = 60; i < sleepers.size(); ++i) {
+        timers.add(sleepers[i], static_cast<std::int64_t>(sleepers.size() - i));
+    }
+    for (std::size_t i = sleepers.size(); i-- > 0;) {
+        REQUIRE(&timers.first() == &sleepers[i]);
+        timers.remove(timers.first());
+    }
+    CHECK(timers.empty());
+}
+
 }  // namespace
 }  // namespace heddle::test

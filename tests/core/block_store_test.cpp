@@ -8,8 +8,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -251,6 +254,50 @@ TEST_CASE("the memory of many fibers falls back when they have ended and it is t
         CHECK(resident_bytes() <= after + count * bytes_elsewhere / 4 + resident_slack());
         CHECK(fiber([] { return 1; }).join() == 1);
     });
+}
+
+TEST_CASE("what many sleepers took of the queue, the timers and the stacks falls back too") {
+    // Of each stack its place in the list of idle ones remains.
+    constexpr std::size_t bytes_that_stay = 12;
+    const child_result child = run_child([] {
+        give_large_blocks_back();
+        heddle::run([] {
+            const auto count = static_cast<std::size_t>(scaled(200'000));
+            std::vector<fiber<>> fibers(count);
+            const std::size_t before = resident_bytes();
+            for (fiber<>& one : fibers) {
+                one = spawn([] {
+                    std::error_code stopped;
+                    heddle::this_fiber::sleep_for(std::chrono::hours(1), stopped);
+                });
+            }
+            let_others_run();
+            const bool all_sleep = heddle::get_statistics().stacks_in_use == count + 1;
+            for (fiber<>& one : fibers) {
+                one.request_stop();
+            }
+            for (fiber<>& one : fibers) {
+                one.join();
+            }
+            heddle::trim();
+            const std::size_t after = resident_bytes();
+            std::printf("%s, %s: %zu bytes before, %zu after\n", all_sleep ? "all slept" : "awake",
+                        after <= before + count * bytes_that_stay + resident_slack() ? "all gone"
+                                                                                     : "kept",
+                        before, after);
+            // There is room again for whoever comes.
+            for (fiber<>& one : fibers) {
+                one = spawn([] {});
+            }
+            for (fiber<>& one : fibers) {
+                one.join();
+            }
+            std::puts("and again");
+        });
+    });
+    CAPTURE(child.output);
+    CHECK(contains(child.output, "all slept, all gone"));
+    CHECK(contains(child.output, "and again"));
 }
 
 TEST_CASE("the memory of many fibers falls back when their run is over") {

@@ -4,6 +4,9 @@
 #include "runtime/base/sanitizer.hpp"
 
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cstddef>
 #include <fstream>
@@ -16,6 +19,14 @@ inline std::size_t resident_bytes() {
     std::size_t resident = 0;
     std::ifstream("/proc/self/statm") >> total >> resident;
     return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+/// From now on a large block that is freed leaves the process at once. glibc begins to keep such
+/// after some have been freed, for the next to come.
+inline void give_large_blocks_back() {
+#ifdef __GLIBC__
+    ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
 }
 
 /// How much of it may come and go without a reason. The tools keep books of their own.

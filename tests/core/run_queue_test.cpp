@@ -1,5 +1,6 @@
 // The run queue against a model that nobody doubts: a std::deque.
 #include "helpers.hpp"
+#include "resident.hpp"
 #include "runtime/base/random.hpp"
 #include "runtime/core/run_queue.hpp"
 #include "tests/support/support.hpp"
@@ -107,6 +108,39 @@ TEST_CASE("a queue that has room for a few lets any number pass") {
             REQUIRE(&pop(queue) == &fibers[(i - fibers.size() / 2) % fibers.size()]);
         }
     }
+}
+
+TEST_CASE("room in the queue that is not used takes no memory") {
+    run_queue queue;
+    const std::size_t before = resident_bytes();
+    queue.reserve(8'000'000);
+    CHECK(resident_bytes() <= before + resident_slack());
+}
+
+TEST_CASE("a queue gives its room back, and keeps its fibers in order") {
+    population fibers(40);
+    run_queue queue;
+    queue.reserve(100'000);
+    for (int i = 0; i < 250'000; ++i) {  // once round, and on
+        push(queue, fibers[0], true);
+        pop(queue);
+    }
+    for (std::size_t i = 0; i < fibers.size(); ++i) {
+        push(queue, fibers[i], i % 3 != 0);
+    }
+    queue.remove(fibers[30]);
+    queue.shrink(fibers.size());
+    queue.remove(fibers[33]);  // it knows its new place
+    for (std::size_t i = 0; i < fibers.size(); ++i) {
+        if (i != 30 && i != 33) {
+            REQUIRE(&pop(queue) == &fibers[i]);
+        }
+    }
+    CHECK(queue.empty());
+    for (std::size_t i = 0; i < fibers.size(); ++i) {
+        push(queue, fibers[i], true);
+    }
+    CHECK(queue.size() == fibers.size());
 }
 
 TEST_CASE("holes in the middle are closed in order when the places run out") {
