@@ -1,11 +1,10 @@
 // The question (memory.hpp): what does a fiber cost in memory that waits for something and does
-// nothing else? This is heddle's answer: its fibers sleep, which takes a timer too, until they are
-// asked to stop.
+// nothing else? This is heddle's answer: its fibers sleep without a deadline until they are asked
+// to stop.
 #include "memory.hpp"
 
 #include <heddle/heddle.hpp>
 
-#include <chrono>
 #include <system_error>
 
 namespace {
@@ -23,7 +22,7 @@ struct heddle_fibers {
     static void yield() { heddle::this_fiber::yield(); }
     static void park() {
         std::error_code stopped;
-        heddle::this_fiber::sleep_for(std::chrono::hours(1), stopped);
+        heddle::this_fiber::sleep_until(heddle::deadline::never(), stopped);
     }
     static void let_go(std::vector<handle>& all) {
         for (handle& one : all)
