@@ -1,6 +1,7 @@
 #include "runtime/core/descriptor_wait.hpp"
 
 #include "runtime/base/system.hpp"
+#include "runtime/core/copies.hpp"
 #include "runtime/core/worker.hpp"
 
 #include <algorithm>
@@ -53,6 +54,7 @@ operation_outcome perform_blocking(operation& what, std::int64_t deadline_ns) no
         pollfd wanted{.fd = what.handle.fd,
                       .events = static_cast<short>(reads(what.kind) ? POLLIN : POLLOUT),
                       .revents = 0};
+        refuse_fiber_of_another_copy();
         if (const int error = sys::poll(&wanted, 1, timeout_ns); error < 0) {
             return {wait_status::event, error};
         }

@@ -1,5 +1,6 @@
 // run(): a worker on the calling thread, from the first fiber to the end of the last.
 #include "runtime/base/assert.hpp"
+#include "runtime/core/copies.hpp"
 #include "runtime/core/dump.hpp"
 #include "runtime/core/fault.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
@@ -29,6 +30,7 @@ worker& worker_of_fiber(const char* what) {
         throw std::logic_error("heddle: run() is called inside a fiber, or by code that a fiber "
                                "calls; spawn a fiber instead");
     }
+    refuse_fiber_of_another_copy();
     describe_running_fiber.store(describe_current_fiber, std::memory_order_relaxed);
     const terminate_names_fiber named;
     const fault_reports reported(with.report_stack_overflow, with.dump_on_sigquit);

@@ -1,5 +1,6 @@
 // What fiber handles ask for: a block for a new fiber, its result, its end.
 #include "runtime/base/assert.hpp"
+#include "runtime/core/copies.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -19,6 +20,7 @@ bool runs_here(const fiber_block& fiber) noexcept {
 }
 
 [[noreturn, gnu::cold]] void throw_outside() {
+    refuse_fiber_of_another_copy();
     throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/base/system.hpp"
 #include "runtime/core/block_store.hpp"
+#include "runtime/core/copies.hpp"
 #include "runtime/core/worker.hpp"
 
 #include <atomic>
@@ -42,6 +43,7 @@ fiber_block& this_thread_block() {
 
 std::uint64_t begin_thread_wait(fiber_block& self, wait_reason reason,
                                 const void* object) noexcept {
+    refuse_fiber_of_another_copy();
     ::new (self.cold->storage) std::atomic<std::uint32_t>(0);
     self.cold->reason = reason;
     self.cold->wait_object = object;

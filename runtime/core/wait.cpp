@@ -2,6 +2,7 @@
 // returns straight into its caller; no local of theirs may have its address taken.
 #include "runtime/base/assert.hpp"
 #include "runtime/base/system.hpp"
+#include "runtime/core/copies.hpp"
 #include "runtime/core/thread_wait.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -36,6 +37,7 @@ void wake(fiber_block& waiter, wait_status outcome) noexcept {
 void yield() noexcept {
     worker* const here = current_worker;
     if (here == nullptr) [[unlikely]] {
+        refuse_fiber_of_another_copy();
         std::this_thread::yield();
         return;
     }
