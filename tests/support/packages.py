@@ -43,6 +43,7 @@ NEEDS = {
     "beast": Need("libboost1.81-dev", files="/usr/include/boost/beast/http.hpp"),
     "curl": Need("curl", ("curl",)),
     "wrk": Need("wrk", ("wrk",)),
+    "cmake": Need("cmake", ("cmake",)),
     "valgrind": Need("valgrind", ("valgrind",)),
 }
 
