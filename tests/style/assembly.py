@@ -35,6 +35,13 @@ FAMILIES = {"x86_64": "x86", "i386": "x86", "aarch64": "aarch64", "arm": "arm",
 # A displacement in front of a parenthesised base, or behind the base in brackets.
 NUMERIC_OFFSET = re.compile(r"(?<![\w$)])-?(?:0x[0-9a-f]+|\d+)\(\s*[%$]?\w+|\[\s*\w+\s*,\s*#-?\d")
 NUMERIC_CFI = re.compile(r"\.cfi_(?:rel_)?offset\s+\S+,\s*-?[1-9]\d*\s*$")
+
+# The size of a frame as a number, where the stack pointer moves or the unwinder is told of it. The
+# 8 of a pushed return address needs no name.
+NUMERIC_FRAME = re.compile(
+    r"\b(?:add|sub|lea)[a-z]*\s+\$-?(?!8\b)\d\w*,\s*%[re]?sp\b"
+    r"|\b(?:add|sub|addi|daddiu)\s+\$?sp,\s*\$?sp,\s*#?-?\d"
+    r"|\.cfi_(?:adjust|def)_cfa_offset\s+-?(?!0\b|8\b)\d")
 CPU_CONDITION = re.compile(
     r"#\s*(?:if|ifdef|ifndef|elif)\b.*(__x86_64__|__i386__|__aarch64__|__arm__|__riscv|__powerpc"
     r"|__s390|__mips|__loongarch|_M_\w+)")
@@ -81,7 +88,8 @@ def one_line(path, line):
     code = line.partition("//")[0]
     if CPU_CONDITION.search(code):
         yield "chooses between CPUs: one file per CPU"
-    if path.startswith(PORTS) and (NUMERIC_OFFSET.search(code) or NUMERIC_CFI.search(code)):
+    numeric = (NUMERIC_OFFSET, NUMERIC_CFI, NUMERIC_FRAME)
+    if path.startswith(PORTS) and any(form.search(code) for form in numeric):
         yield "a numeric offset: give it a name in the port's header"
     for name in foreign_registers(path, line):
         yield f"{name} is a register of another CPU"
@@ -116,6 +124,11 @@ CHECK = Check("assembly", find, (
     Plant(PLANTED, GOOD.replace("HEDDLE_FUNCTION_END(heddle_planted)\n", "")),
     Plant(PLANTED, GOOD.replace("HEDDLE_SAVE_RBX(", "-8(")),
     Plant(PLANTED, GOOD.replace(".cfi_restore %rbx", ".cfi_offset %rbx, -16")),
+    Plant(PLANTED, GOOD.replace("movq (%rsp), %rcx", "subq $64, %rsp")),
+    Plant(PLANTED, GOOD.replace("movq (%rsp), %rcx", "addq $8, %rsp"), False),
+    Plant(PLANTED, GOOD.replace(".cfi_restore %rbx", ".cfi_adjust_cfa_offset 64")),
+    Plant("arch/aarch64-planted.S",
+          GOOD.replace("(%rsp), %rcx", "x0, x1").replace("x0, x1", "x0, x1\n    sub sp, sp, #176")),
     Plant(PLANTED, GOOD.replace("of rbx", "of x19")),
     Plant(PLANTED, GOOD.replace("%rcx", "%s11")),
     Plant(PLANTED, GOOD.replace("// Comments", "#if defined(__aarch64__)\n// Comments")),

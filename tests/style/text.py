@@ -19,7 +19,7 @@ LICENSE CONTRIBUTING.md CHANGELOG.md SECURITY.md meson_options.txt
 """.split())
 
 EXAMPLES = "tests/examples/"
-CPP_BLOCK = re.compile(r"^```cpp\n(.*?)^```", re.M | re.S)
+CPP_BLOCK = re.compile(r"^ *``` ?(?:cpp|c\+\+|cc|cxx)(?!\w)[^\n]*\n(.*?)^ *```", re.M | re.S | re.I)
 
 
 def is_source(tree, path):
@@ -62,14 +62,16 @@ def formatting(tree):
 
 def readme(tree):
     """Programs in README that no example is: what README shows is what the tests run."""
-    examples = {tree.text(path) for path in tree.files if path.startswith(EXAMPLES)}
+    built = tree.text(EXAMPLES + "meson.build")
+    examples = {tree.text(path) for path in tree.files
+                if path.startswith(EXAMPLES) and f"'{path[len(EXAMPLES):]}'" in built}
     problems = []
     for path in tree.each("README.md"):
         text = tree.text(path)
         for block in CPP_BLOCK.finditer(text):
             if "int main" in block[1] and block[1] not in examples:
                 number = text.count("\n", 0, block.start()) + 1
-                problems.append(f"{path}:{number}: this program is no file of {EXAMPLES}")
+                problems.append(f"{path}:{number}: this program is none that {EXAMPLES} builds")
     return problems
 
 
@@ -81,6 +83,7 @@ def top_level(tree):
 
 PROGRAM = "int main() {\n    return 42;\n}\n"
 SHOWN = f"```cpp\n{PROGRAM}```\n"
+BUILT = (EXAMPLES + "meson.build", "executable('planted', 'planted.cpp')\n")
 CHECKS = (
     Check("columns", columns, (
         Plant("tests/planted_script", "#!/bin/sh\n#" + "x" * (COLUMNS_MAX - 1) + "\n", False),
@@ -101,8 +104,10 @@ CHECKS = (
     )),
     Check("README shows what the tests run", readme, (
         Plant("README.md", "```cpp\nint not_a_program();\n```\n", False),
-        Plant("README.md", SHOWN, False, beside=((EXAMPLES + "planted.cpp", PROGRAM),)),
-        Plant("README.md", SHOWN, beside=((EXAMPLES + "planted.cpp", PROGRAM + "\n"),)),
+        Plant("README.md", SHOWN, False, beside=((EXAMPLES + "planted.cpp", PROGRAM), BUILT)),
+        Plant("README.md", SHOWN, beside=((EXAMPLES + "planted.cpp", PROGRAM + "\n"), BUILT)),
+        Plant("README.md", SHOWN, beside=((EXAMPLES + "planted.cpp", PROGRAM),)),
+        Plant("README.md", SHOWN.replace("cpp", " C++ title")),
         Plant("README.md", SHOWN),
     )),
     Check("top level", top_level, (
