@@ -23,6 +23,14 @@ namespace {
     return below + room[0];
 }
 
+// A frame of a megabyte, whose lowest page alone is used: it jumps over the guard unless the
+// compiler touches each page on the way (-fstack-clash-protection).
+[[gnu::noinline]] void use_large_frame() {
+    volatile char room[1024 * 1024];
+    room[0] = 1;
+    std::printf("%d\n", room[0]);
+}
+
 // Writes into the guard of the running fiber, from inside of its last valid frame.
 void run_into_guard() {
     std::printf("%d\n", recurse(1));
@@ -86,6 +94,25 @@ TEST_CASE("the first fiber's overflow is reported like any other's") {
     CHECK(ended.signal == SIGSEGV);
     CHECK(contains(ended.output, "stack overflow"));
     CHECK(contains(ended.output, "\"main\""));
+}
+
+TEST_CASE("a frame of a megabyte that jumps over the guard is reported as an overflow") {
+    if (tool_takes_faults()) {
+        return skip("the tool reports stack overflows itself");
+    }
+    const child_result ended = run_child([] {
+        heddle::run([] {
+            const heddle::fiber above({.name = "neighbour", .stack_bytes = 64 * 1024},
+                                      [] { heddle::this_fiber::yield(); });
+            heddle::this_fiber::yield();
+            heddle::spawn(fiber_options{.name = "jumper", .stack_bytes = 64 * 1024},
+                          use_large_frame)
+                .join();
+        });
+    });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK(contains(ended.output, "stack overflow"));
+    CHECK(contains(ended.output, "\"jumper\""));
 }
 
 TEST_CASE("a fault that is no overflow goes to the handler that was there before run()") {

@@ -44,6 +44,7 @@ NEEDS = {
     "curl": Need("curl", ("curl",)),
     "wrk": Need("wrk", ("wrk",)),
     "cmake": Need("cmake", ("cmake",)),
+    "gdb": Need("gdb", ("gdb",)),
     "valgrind": Need("valgrind", ("valgrind",)),
 }
 
