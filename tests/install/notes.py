@@ -10,7 +10,7 @@ def add(cases, installed, folder):
     """Adds the cases."""
     cases.add(f"{installed.name}: no segment is writable and executable, and the notes are true",
               linked, installed, folder)
-    cases.add(f"{installed.name}: the archive claims what all of its code honours",
+    cases.add(f"{installed.name}: the archive claims what all of its code honours, and no more",
               archive, installed, folder)
 
 
@@ -41,7 +41,10 @@ def archive(installed, folder):
     command(["ld", "-r", "--whole-archive", installed.archive, "-o", output])
     said = command(["readelf", "-nW", output])
     claims = features(said)
-    return [f"{installed.archive} claims {claims}"] if claims - {"IBT"} else []
+    # Of the protections that the compiler can claim the switch honours the first only, and that
+    # counts where the rest of the archive honours it too.
+    true = {"IBT"} if "-fcf-protection=full" in " ".join(installed.options) else set()
+    return [] if claims == true else [f"{installed.archive} claims {claims}, not {true}"]
 
 
 def features(text):
