@@ -1,6 +1,7 @@
 // The dispatcher: timers, mail, the reactor, and when each has its turn.
 #include "runtime/core/worker.hpp"
 
+#include "runtime/base/limits.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/core/asleep.hpp"
 #include "runtime/core/dump.hpp"
@@ -19,6 +20,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 // From the Itanium C++ ABI ("Exception Handling", 2.2.2). libstdc++ declares it in <cxxabi.h>, and
 // libc++abi has it without a declaration.
@@ -108,7 +110,11 @@ worker::worker(const options& with)
     if constexpr (switches_are_watched) {
         pthread_attr_t attributes;
         void* bottom = nullptr;
-        pthread_getattr_np(pthread_self(), &attributes);
+        // For the main thread this opens a file of /proc, which can fail.
+        if (const int error = pthread_getattr_np(pthread_self(), &attributes); error != 0) {
+            throw std::system_error(error, std::system_category(),
+                                    "heddle: pthread_getattr_np" + limit_note(error));
+        }
         pthread_attr_getstack(&attributes, &bottom, &thread_stack_bytes_);
         pthread_attr_destroy(&attributes);
         thread_stack_ = bottom;
