@@ -110,6 +110,9 @@ struct refusal {
 void flush(connection& client) {
     client.peer.write_all(client.unsent, client.home.with.write_max);
     client.unsent.clear();
+    if (client.unsent.capacity() > unsent_bytes_max) {
+        client.unsent = {};  // a large answer is no reason to keep its memory while idle
+    }
 }
 
 // The moment in the format of HTTP. Written once a second, since many answers share one.
@@ -171,10 +174,8 @@ void close_gently(connection& client) {
 
 // Receiving.
 
-// Reads what comes, at least one byte, and returns how many; 0 at the end of the stream. What we
-// have to say is said first: this client may be waiting for it.
+// Reads what comes, at least one byte, and returns how many; 0 at the end of the stream.
 std::size_t receive_more(connection& client, heddle::deadline until) {
-    flush(client);
     beast::flat_buffer& in = client.unparsed;
     const auto room = in.prepare(in.max_size() - in.size());
     const std::size_t count =
@@ -203,6 +204,7 @@ bool await_request(connection& client) {
 
 // In the middle of a request, silence and the end of the stream are the client's fault.
 void receive_rest(connection& client, heddle::deadline until) {
+    flush(client);  // it may be waiting for what we have to say
     try {
         if (receive_more(client, until) > 0) {
             return;
