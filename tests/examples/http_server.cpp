@@ -111,7 +111,7 @@ void flush(connection& client) {
     client.peer.write_all(client.unsent, client.home.with.write_max);
     client.unsent.clear();
     if (client.unsent.capacity() > unsent_bytes_max) {
-        client.unsent = {};  // a large answer is no reason to keep its memory while idle
+        std::string().swap(client.unsent);  // an idle connection keeps no large buffer
     }
 }
 
