@@ -100,6 +100,7 @@ TEST_CASE("a guard that cannot be made is a stack that cannot be had") {
             if (guards == guard_kind::light) {
                 const refused no_memory(call::madvise, ENOMEM);
                 CHECK(contains(refusal_of(child), "MADV_GUARD_INSTALL"));
+                CHECK(heddle::get_statistics().stacks_in_use == 1);
             } else {
                 child.join();
             }

@@ -121,6 +121,9 @@ private:
         for (std::size_t i = 0; i < payload_.size(); ++i) {
             payload_[i] = static_cast<char>('!' + i * 31 % 93);
         }
+        // Joined before it has started, and so run at once, if it gets a stack.
+        require(fiber<int>({.stack_bytes = 48 * 1024}, [] { return 7; }).join() == 7,
+                "a fiber gave another value");
         start("acceptor", &echo_program::accept_all);
         for (std::size_t i = 0; i < connections; ++i) {
             start("client", &echo_program::talk);

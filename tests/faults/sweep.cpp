@@ -204,11 +204,14 @@ std::string judge(const fault& planned, const first_error& error) {
                                ": " + error.what();
 }
 
-// Faults after which something stays, as it must.
+// Faults after which something stays, as it must: what could not be unmapped, and the alternate
+// stack that could not be put away. (The first two calls ask for one and set it.)
 bool keeps_mappings(const fault& planned) {
-    return planned.kind < call_kinds().size() &&
-           (call_kinds()[planned.kind].which == sys::call::munmap ||
-            call_kinds()[planned.kind].which == sys::call::sigaltstack);
+    if (planned.kind == call_kinds().size()) {
+        return false;
+    }
+    const sys::call which = call_kinds()[planned.kind].which;
+    return which == sys::call::munmap || (which == sys::call::sigaltstack && planned.nth > 2);
 }
 
 void report_problem(const std::string& text) {
