@@ -9,6 +9,16 @@ namespace heddle::test {
 
 bool (*allocation_fails)() = nullptr;
 
+#ifdef HEDDLE_TSAN
+
+long blocks_alive() {
+    return 0;
+}
+
+}  // namespace heddle::test
+
+#else
+
 namespace {
 
 std::atomic<long> alive = 0;
@@ -75,3 +85,5 @@ void operator delete(void* block, std::align_val_t) noexcept {
 void operator delete(void* block, std::size_t, std::align_val_t) noexcept {
     release(block);
 }
+
+#endif
