@@ -53,12 +53,15 @@ std::atomic<signal_slot*> slots = nullptr;
 // at `wanted`, and a set that goes clears `wanted` before it looks here.
 std::atomic<int> handlers_at_work = 0;
 
-// What is behind a signal that some set wants. Under signals_lock, but a handler reads it too; it
-// does not change while the handler is installed.
+// What is behind a signal that some set wants. Under signals_lock; a handler reads the atomics, and
+// may do so late, when its signal is already another's to catch.
 struct caught_signal {
     unsigned sets = 0;
-    pid_t owner = 0;  // a forked child is no owner
     struct sigaction previous = {};
+    std::atomic<pid_t> owner = 0;  // a forked child is no owner
+    // The handler in `previous`, of one kind or the other.
+    std::atomic<void (*)(int, siginfo_t*, void*)> previous_with_info = nullptr;
+    std::atomic<void (*)(int)> previous_plain = SIG_DFL;
 };
 caught_signal caught[signal_max + 1];
 
@@ -70,14 +73,14 @@ void pass_on(int number, siginfo_t* info, void* context) {
         return;
     }
     passing_on = true;
-    const struct sigaction& previous = caught[number].previous;
-    if ((previous.sa_flags & SA_SIGINFO) != 0) {
-        previous.sa_sigaction(number, info, context);
-    } else if (previous.sa_handler == SIG_DFL) {
+    const auto plain = caught[number].previous_plain.load();
+    if (const auto with_info = caught[number].previous_with_info.load()) {
+        with_info(number, info, context);
+    } else if (plain == SIG_DFL) {
         signal(number, SIG_DFL);
         raise(number);  // once this handler has returned
-    } else if (previous.sa_handler != SIG_IGN) {
-        previous.sa_handler(number);
+    } else if (plain != SIG_IGN) {
+        plain(number);
     }
     passing_on = false;
 }
@@ -116,6 +119,9 @@ void catch_signal(int number) noexcept {
     }
     one.owner = getpid();
     sigaction(number, nullptr, &one.previous);  // before the handler can want to know it
+    const bool with_info = (one.previous.sa_flags & SA_SIGINFO) != 0;
+    one.previous_with_info = with_info ? one.previous.sa_sigaction : nullptr;
+    one.previous_plain = with_info ? SIG_IGN : one.previous.sa_handler;
     struct sigaction ours = {};
     ours.sa_sigaction = on_signal;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;  // a fiber's stack may be small
