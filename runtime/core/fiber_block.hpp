@@ -8,7 +8,6 @@
 #pragma once
 
 #include "arch/context.h"
-#include "runtime/base/sanitizer.hpp"
 #include "runtime/core/wait_reason.hpp"
 
 #include <heddle/detail/spawn.hpp>
@@ -59,6 +58,7 @@ enum fiber_flags : std::uint8_t {
     flag_run_by_joiner = 16,  ///< its joiner gave it its turn and gets it back at the end
     flag_detached = 32,       ///< spawned by spawn_detached
     flag_given_back = 64,     ///< vacant, and its chunk is on its way to the store
+    flag_watched = 128,       ///< the tools that watch switches know its flow
 };
 
 /// Bits of fiber_block::wait_kind, about the wait that is on.
@@ -113,8 +113,10 @@ enum mail_bits : std::uint8_t {
 /// control block, and no more memory, since that page is touched anyhow. Owner thread only.
 struct stack_header {
     std::int64_t shield_until;  ///< when the last of the fiber's shields is over
+    void* race_handle;          ///< the thread sanitizer's, where there is one
+    void* fake_stack;           ///< the address sanitizer's, where there is one, while suspended
 };
-constexpr std::size_t stack_header_bytes = 16;  // as stacks are aligned on every CPU
+constexpr std::size_t stack_header_bytes = 32;  // a multiple of 16, as stacks are aligned
 static_assert(sizeof(stack_header) <= stack_header_bytes);
 
 constexpr std::size_t name_bytes = 32;  // 31 and a terminating zero
@@ -150,17 +152,8 @@ struct cold_block {
     std::atomic<std::uint8_t> mail = 0;
     std::atomic<bool> stop_asked = false;  ///< by whomever, ever
     bool closure_left = false;  ///< it ended without having run; who takes its exception drops it
-
-#ifdef HEDDLE_TSAN
-    void* race_handle = nullptr;  ///< the thread sanitizer's, while started
-#else
-    static inline void* race_handle = nullptr;
-    static constexpr std::size_t bytes_max = 192;
-#endif
 };
-#ifndef HEDDLE_TSAN
-static_assert(sizeof(cold_block) <= cold_block::bytes_max);
-#endif
+static_assert(sizeof(cold_block) <= 192);
 
 inline std::uint32_t& timer_place(fiber_block& block) noexcept {
     return block.cold->timer_place;

@@ -1,6 +1,7 @@
 // The life of a fiber: its block, its stack, its function, its end; and the long way of a switch.
 #include "runtime/base/assert.hpp"
 #include "runtime/base/limits.hpp"
+#include "runtime/base/sanitizer.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -92,12 +93,8 @@ bool worker::start_slow(fiber_block& fiber) noexcept {
         // A fresh context begins with the words of the moment, which may be another fiber's own.
         const fp_environment words = context_save_fp_environment();
         context_restore_fp_environment(control_words_);
-        context_make(fiber.context, fiber.cold->stack_top - stack_header_bytes, fiber_entry,
-                     &fiber);
+        context_make(fiber.context, fiber.cold->stack_top - stack_header_bytes, entry_, &fiber);
         context_restore_fp_environment(words);
-    }
-    if constexpr (switches_are_watched) {
-        fiber.cold->race_handle = make_race_handle();
     }
     fiber.cold->control_words = control_words_;
     return true;
@@ -179,22 +176,32 @@ void run_detached_with_handler(cold_block& cold, void (*handler)(fiber_id, std::
 
 }  // namespace
 
+[[gnu::always_inline]] inline void worker::run_body(fiber_block& self) {
+    if ((self.flags & flag_detached) == 0) {
+        run_joinable(*self.cold);
+    } else if (on_detached_exception_ == nullptr) {
+        run_detached(*self.cold);
+    } else {
+        run_detached_with_handler(*self.cold, on_detached_exception_);
+    }
+}
+
 void worker::fiber_entry(void* block) {
     fiber_block& self = *static_cast<fiber_block*>(block);
     worker& home = *self.home.load(std::memory_order_relaxed);
-    if constexpr (switches_are_watched) {
-        after_switch(nullptr);
-        drop_race_handle(std::exchange(home.dead_race_handle_, nullptr));
-        // Not before: a flow that ended may have bound its own stack, and run on it until just now.
-        forget_poison(home.stack_bottom(self), home.stacks_[self.cold->stack_class].bytes());
-    }
-    if ((self.flags & flag_detached) == 0) {
-        run_joinable(*self.cold);
-    } else if (home.on_detached_exception_ == nullptr) {
-        run_detached(*self.cold);
-    } else {
-        run_detached_with_handler(*self.cold, home.on_detached_exception_);
-    }
+    home.run_body(self);
+    home.finish(self);
+}
+
+void worker::watched_fiber_entry(void* block) {
+    fiber_block& self = *static_cast<fiber_block*>(block);
+    worker& home = *self.home.load(std::memory_order_relaxed);
+    after_switch(nullptr);
+    drop_race_handle(std::exchange(home.dead_race_handle_, nullptr));
+    // Not before: a flow that ended may have bound its own stack, and run on it until just now.
+    forget_poison(home.stack_bottom(self), home.stacks_[self.cold->stack_class].bytes());
+    home.run_body(self);
+    say_release(self.cold);
     home.finish(self);
 }
 
@@ -210,9 +217,6 @@ void worker::finish(fiber_block& self) noexcept {
     // The stack goes first, so that the next fiber to start gets it while it is warm. Nothing is
     // written to its top before the last switch has left it (context_make's promise).
     stacks_[cold.stack_class].give(cold.stack_top);
-    if constexpr (switches_are_watched) {
-        dead_race_handle_ = std::exchange(cold.race_handle, nullptr);
-    }
     fiber_block* next = settle_end(self, before);
     if (next != nullptr) {
         if (run_by_joiner) {
@@ -338,21 +342,10 @@ std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept
     if ((next.flags & flag_own_fp) != 0) {
         context_restore_fp_environment(next.cold->control_words);
     }
-    if constexpr (!switches_are_watched) {
-        return heddle_switch(&self.context, &next.context, next.outcome);
-    } else {
-        const bool to_thread = &next == &dispatcher_;
-        const std::size_t bytes =
-            to_thread ? thread_stack_bytes_ : stacks_[next.cold->stack_class].bytes();
-        void* fake_stack = nullptr;
-        before_switch(&self == &departing_ ? nullptr : &fake_stack,
-                      to_thread ? thread_stack_ : stack_bottom(next), bytes);
-        switch_race_handle(to_thread ? race_handle_ : next.cold->race_handle);
-        const std::intptr_t outcome = heddle_switch(&self.context, &next.context, next.outcome);
-        after_switch(fake_stack);
-        drop_race_handle(std::exchange(dead_race_handle_, nullptr));
-        return outcome;
+    if (watched_) {
+        return resume_watched(self, next);
     }
+    return heddle_switch(&self.context, &next.context, next.outcome);
 }
 
 }  // namespace heddle::detail

@@ -1,5 +1,6 @@
 #include "runtime/core/thread_wait.hpp"
 
+#include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/block_store.hpp"
 #include "runtime/core/copies.hpp"
@@ -64,10 +65,12 @@ wait_status sleep_thread(fiber_block& self, std::uint64_t ticket,
         }
         sys::futex_wait(spoken(self), 0, deadline_ns);
     }
+    say_acquire(&self);
     return static_cast<wait_status>(self.outcome);
 }
 
 void wake_thread(fiber_block& waiter) noexcept {
+    say_release(&waiter);
     spoken(waiter).store(1, std::memory_order_release);
     sys::futex_wake(spoken(waiter));
 }

@@ -1,6 +1,7 @@
 // The ways to give way: yield, sleep, join. Each ends in the switch, so that a resumed fiber
 // returns straight into its caller; no local of theirs may have its address taken.
 #include "runtime/base/assert.hpp"
+#include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/copies.hpp"
 #include "runtime/core/thread_wait.hpp"
@@ -105,11 +106,19 @@ bool leave_joiner(fiber_block& target, fiber_block& waiter, std::uint64_t ticket
                   "a fiber is joined by two at once", "fiber", target.cold->id);
     target.cold->joiner = &waiter;
     target.cold->joiner_ticket = ticket;
-    return exchange_if(target.cold->end, end_state::open, end_state::joined);
+    const bool left = exchange_if(target.cold->end, end_state::open, end_state::joined);
+    if (!left) {
+        say_acquire(target.cold);
+    }
+    return left;
 }
 
 bool has_ended(const fiber_block& target) noexcept {
-    return target.cold->end.load(std::memory_order_acquire) == end_state::ended;
+    const bool ended = target.cold->end.load(std::memory_order_acquire) == end_state::ended;
+    if (ended) {
+        say_acquire(target.cold);
+    }
+    return ended;
 }
 
 wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noexcept {

@@ -1,7 +1,7 @@
 // The dispatcher: timers, mail, the reactor, and when each has its turn.
 #include "runtime/core/worker.hpp"
 
-#include "runtime/base/limits.hpp"
+#include "runtime/base/sanitizer.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/core/asleep.hpp"
 #include "runtime/core/dump.hpp"
@@ -9,7 +9,6 @@
 
 #include <heddle/detail/fiber_access.hpp>
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +19,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 // From the Itanium C++ ABI ("Exception Handling", 2.2.2). libstdc++ declares it in <cxxabi.h>, and
 // libc++abi has it without a declaration.
@@ -93,7 +91,8 @@ std::atomic<std::uint64_t> tickets_drawn = 1;  // 0 means no wait
 }  // namespace
 
 worker::worker(const options& with)
-    : globals_(current_exception_globals()),
+    : detour_(current_exception_globals()),
+      globals_(current_exception_globals()),
       now_(clock_now()),
       stack_bytes_(checked_workers(with.workers) * with.stack_bytes),
       stack_class_(stacks_.class_for(stack_bytes_, "options::stack_bytes")),
@@ -101,23 +100,14 @@ worker::worker(const options& with)
       on_detached_exception_(with.on_detached_exception),
       turn_length_(turn_length_max / 4),
       control_words_(context_save_fp_environment()),
-      race_handle_(current_race_handle()) {
+      entry_(fiber_entry) {
     reactor_ = make_reactor(reactor_name(with.reactor), on_completion, this);
     dispatcher_.cold = &dispatcher_cold_;
     departing_.cold = &departing_cold_;
     current_ = &dispatcher_;
     draw_tickets();
-    if constexpr (switches_are_watched) {
-        pthread_attr_t attributes;
-        void* bottom = nullptr;
-        // For the main thread this opens a file of /proc, which can fail.
-        if (const int error = pthread_getattr_np(pthread_self(), &attributes); error != 0) {
-            throw std::system_error(error, std::system_category(),
-                                    "heddle: pthread_getattr_np" + limit_note(error));
-        }
-        pthread_attr_getstack(&attributes, &bottom, &thread_stack_bytes_);
-        pthread_attr_destroy(&attributes);
-        thread_stack_ = bottom;
+    if (switches_are_watched()) {
+        watch_switches();
     }
     current_worker = this;
 }
@@ -289,6 +279,7 @@ void worker::apply_stop(fiber_block& fiber) noexcept {
 }
 
 void worker::post(fiber_block& block, std::uint8_t bits) noexcept {
+    say_release(&mail_);
     mail_.post(block, bits);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (sleeping_.load(std::memory_order_seq_cst)) {
@@ -298,6 +289,7 @@ void worker::post(fiber_block& block, std::uint8_t bits) noexcept {
 
 void worker::drain_mail() noexcept {
     mail_.take_all([this](fiber_block& block, std::uint8_t bits) {
+        say_acquire(&mail_);
         if ((bits & mail_wake) != 0) {
             make_runnable(block, static_cast<wait_status>(block.outcome));
         }

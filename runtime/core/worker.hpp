@@ -7,7 +7,6 @@
 
 #include "arch/context.h"
 #include "runtime/base/atomics.hpp"
-#include "runtime/base/sanitizer.hpp"
 #include "runtime/base/timer_heap.hpp"
 #include "runtime/core/block_store.hpp"
 #include "runtime/core/fiber_block.hpp"
@@ -37,6 +36,14 @@ std::int64_t clock_now() noexcept;
 constexpr bool switch_keeps_control_words = true;
 #else
 constexpr bool switch_keeps_control_words = false;
+#endif
+
+/// Whether every switch looks for what a fiber must not leave changed, so that the short way round
+/// is closed. HEDDLE_CHECKED is the build's word for a debug or sanitizer build.
+#ifdef HEDDLE_CHECKED
+constexpr bool switches_are_checked = true;
+#else
+constexpr bool switches_are_checked = false;
 #endif
 
 /// The deadline that does not come, as deadline::nanoseconds() gives it.
@@ -272,8 +279,8 @@ private:
 
     [[gnu::always_inline]] std::intptr_t resume(fiber_block& self, fiber_block& next) noexcept {
         current_ = &next;
-        if (switches_are_watched || ((self.flags | next.flags) & flag_slow_switch) != 0 ||
-            globals_->any()) [[unlikely]] {
+        if (switches_are_checked || ((self.flags | next.flags) & flag_slow_switch) != 0 ||
+            detour_->any()) [[unlikely]] {
             return resume_slow(self, next);
         }
         return heddle_switch(&self.context, &next.context, next.outcome);
@@ -286,11 +293,14 @@ private:
     }
 
     [[gnu::noinline]] std::intptr_t resume_slow(fiber_block& self, fiber_block& next) noexcept;
+    [[gnu::noinline]] std::intptr_t resume_watched(fiber_block& self, fiber_block& next) noexcept;
+    void* enter_watched(fiber_block& next) noexcept;
+    void watch_switches();
     // Gives an unstarted fiber its stack; false if none is to be had, and the fiber has ended.
     [[gnu::always_inline]] bool start(fiber_block& fiber) noexcept {
         cold_block& cold = *fiber.cold;
         cold.stack_top = stacks_[cold.stack_class].take();
-        if (switches_are_watched || switch_keeps_control_words || cold.stack_top == nullptr ||
+        if (switch_keeps_control_words || cold.stack_top == nullptr ||
             (fiber.flags & flag_own_fp) != 0) [[unlikely]] {
             if (!start_slow(fiber)) {
                 return false;
@@ -298,7 +308,7 @@ private:
         }
         fiber.state = fiber_state::started;
         if constexpr (!switch_keeps_control_words) {
-            context_make(fiber.context, cold.stack_top - stack_header_bytes, fiber_entry, &fiber);
+            context_make(fiber.context, cold.stack_top - stack_header_bytes, entry_, &fiber);
         }
         return true;
     }
@@ -313,6 +323,8 @@ private:
     void free_block_later(fiber_block& block) noexcept;
     void fail_start(fiber_block& fiber) noexcept;
     static void fiber_entry(void* block);
+    static void watched_fiber_entry(void* block);
+    void run_body(fiber_block& self);
     [[noreturn]] void finish(fiber_block& self) noexcept;
     fiber_block* settle_end(fiber_block& fiber, end_state before) noexcept;
     void drop_what_it_left(fiber_block& fiber) noexcept;
@@ -332,8 +344,9 @@ private:
     // Read or written at every switch.
     fiber_block* current_;
     run_queue queue_;
-    std::int32_t budget_ = 0;  // turns until the dispatcher's
-    exception_globals* globals_;
+    std::int32_t budget_ = 0;          // turns until the dispatcher's
+    const exception_globals* detour_;  // any(): no switch may go the short way
+    exception_globals* globals_;       // the thread's
     std::uint64_t next_ticket_ = 0;
     std::uint64_t tickets_end_ = 0;
     std::uint64_t next_id_ = 0;
@@ -367,10 +380,14 @@ private:
     std::uint64_t ended_ = 0;
     std::uint64_t polls_ = 0;
 
-    fp_environment control_words_;        // the thread's when the worker began
-    void* race_handle_ = nullptr;         // the thread sanitizer's, of the dispatcher
-    void* dead_race_handle_ = nullptr;    // of the fiber that finished last
-    const void* thread_stack_ = nullptr;  // for the address sanitizer
+    fp_environment control_words_;  // the thread's when the worker began
+    context_entry entry_;           // of every fiber: fiber_entry, or the one that tells the tools
+
+    // Only where tools watch the switches: see watched.cpp.
+    bool watched_ = false;
+    stack_header dispatcher_header_ = {};
+    void* dead_race_handle_ = nullptr;  // of the fiber that finished last
+    const void* thread_stack_ = nullptr;
     std::size_t thread_stack_bytes_ = 0;
 };
 

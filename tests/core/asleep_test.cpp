@@ -169,7 +169,7 @@ TEST_CASE("stop callbacks of a deadlock run as on a plain thread") {
 }
 
 TEST_CASE("threads are counted as the system tells") {
-    if (heddle::detail::under_valgrind() || heddle::detail::switches_are_watched) {
+    if (heddle::detail::under_valgrind() || heddle::detail::switches_are_watched()) {
         return skip("a tool may have threads of its own");
     }
     CHECK_FALSE(heddle::detail::other_threads_exist());

@@ -99,7 +99,7 @@ TEST_CASE("trimming gives back the chunks that are idle, and only those") {
     blocks.trim();
     CHECK(count_in(blocks) == 1);
     CHECK(kept->state == fiber_state::unstarted);
-    if (!heddle::detail::switches_are_watched && !heddle::detail::under_valgrind()) {
+    if (!heddle::detail::switches_are_watched() && !heddle::detail::under_valgrind()) {
         CHECK(resident_bytes() <= full - 8 * chunk * (sizeof(fiber_block) + 192));
     }
     // What is left is handed out once each.

@@ -28,7 +28,7 @@ std::string seen_in_gdb(const std::string& mode, const std::string& commands) {
 
 // Whether a debugger can be tried here.
 bool has_debugger() {
-    if (heddle::detail::switches_are_watched || heddle::detail::under_valgrind()) {
+    if (heddle::detail::switches_are_watched() || heddle::detail::under_valgrind()) {
         skip("a debugger is tried in builds that no tool watches");
         return false;
     }

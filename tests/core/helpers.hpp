@@ -23,7 +23,7 @@ namespace heddle::test {
 
 /// Fewer repetitions where a tool makes each of them dear.
 inline int scaled(int count) {
-    const int share = detail::under_valgrind() ? 100 : detail::switches_are_watched ? 10 : 1;
+    const int share = detail::under_valgrind() ? 100 : detail::switches_are_watched() ? 10 : 1;
     return count / share > 0 ? count / share : 1;
 }
 

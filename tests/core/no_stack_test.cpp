@@ -333,7 +333,7 @@ TEST_CASE("guards by mprotect serve many fibers until the mappings run out, and 
                 // Where the system's limit is far off, or a tool would die of it, a smaller one
                 // stands in for it.
                 const bool near =
-                    limit > 0 && limit <= 100'000 && !heddle::detail::switches_are_watched;
+                    limit > 0 && limit <= 100'000 && !heddle::detail::switches_are_watched();
                 const unsigned long enough = near ? limit : 10'000;
                 int mprotects = 0;
                 const door_keeper keeper([&](call asked, int) -> std::int64_t {

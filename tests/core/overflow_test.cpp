@@ -38,11 +38,7 @@ void run_into_guard() {
 
 // What a tool does with a fault on its own, it does instead of us.
 bool tool_takes_faults() {
-#ifdef HEDDLE_ASAN
-    return true;
-#else
-    return heddle::detail::under_valgrind();
-#endif
+    return heddle::detail::has_address_tool() || heddle::detail::under_valgrind();
 }
 
 void handle_fault_elsewhere(int, siginfo_t*, void*) {

@@ -80,7 +80,7 @@ constexpr std::size_t mebibyte = 1024 * 1024;
 
 // Each returns whether the test case is over, because a tool takes for itself what is limited.
 bool tool_needs_address_space() {
-    if (detail::switches_are_watched || detail::under_valgrind()) {
+    if (detail::switches_are_watched() || detail::under_valgrind()) {
         skip("the tool needs the address space itself");
         return true;
     }
@@ -89,7 +89,7 @@ bool tool_needs_address_space() {
 
 // (The undefined-behaviour sanitizer looks at memory through a pipe.)
 bool tool_needs_descriptors() {
-    if (detail::switches_are_watched) {
+    if (detail::switches_are_watched()) {
         skip("the tool needs descriptors itself");
         return true;
     }

@@ -57,7 +57,7 @@ process_state process_state::now() {
     process_state state;
     state.descriptors = count_descriptors();
     // A sanitizer keeps what was freed, and shadows what is mapped.
-    state.mapped_bytes = detail::switches_are_watched ? 0 : count_mapped_bytes();
+    state.mapped_bytes = detail::switches_are_watched() ? 0 : count_mapped_bytes();
     state.blocks = blocks_alive();
     return state;
 }

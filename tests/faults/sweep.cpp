@@ -32,7 +32,7 @@ namespace {
 namespace sys = detail::sys;
 
 // A run takes milliseconds. One that takes so long, even on a busy machine, hangs.
-constexpr unsigned run_seconds_max = detail::switches_are_watched ? 60 : 5;
+const unsigned run_seconds_max = detail::switches_are_watched() ? 60 : 5;
 
 // Enough to see what is wrong. A hang takes its time, and a test case has not so much.
 constexpr std::size_t problems_max = 12;

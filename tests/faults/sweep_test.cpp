@@ -26,7 +26,7 @@ using detail::sys::call;
 constexpr std::size_t sample_size = 150;
 
 bool is_slow() {
-    return detail::switches_are_watched || detail::under_valgrind();
+    return detail::switches_are_watched() || detail::under_valgrind();
 }
 
 void take_sample(std::vector<fault>& faults) {
