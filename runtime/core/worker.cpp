@@ -5,6 +5,7 @@
 #include "runtime/base/text.hpp"
 #include "runtime/core/asleep.hpp"
 #include "runtime/core/dump.hpp"
+#include "runtime/core/leak_roots.hpp"
 #include "runtime/reactor/reactor.hpp"
 
 #include <heddle/detail/fiber_access.hpp>
@@ -108,6 +109,9 @@ worker::worker(const options& with)
     draw_tickets();
     if (switches_are_watched()) {
         watch_switches();
+    }
+    if (has_leak_tool()) {
+        show_leak_roots();
     }
     current_worker = this;
 }

@@ -259,6 +259,16 @@ public:
 
     /// The stack of a started fiber, for tools.
     const std::byte* stack_bottom(const fiber_block& fiber) noexcept;
+    /// Calls f(flow, top, fake_stack) about the thread's own stack while a fiber runs instead, if a
+    /// tool watches the switches. Threads: any, under lifetime_lock.
+    template <class F>
+    void with_thread_root(F f) {
+        if (watched_ && current_ != &dispatcher_) {
+            f(dispatcher_.context,
+              static_cast<const std::byte*>(thread_stack_) + thread_stack_bytes_,
+              dispatcher_header_.fake_stack);
+        }
+    }
 
 private:
     // The next to run: a started fiber, or the dispatcher.
