@@ -17,7 +17,7 @@
 
 namespace heddle::detail {
 
-guard_kind guards = guard_kind::unknown;
+std::atomic<guard_kind> guards = guard_kind::unknown;
 
 namespace {
 

@@ -10,6 +10,7 @@
 // fibers, by measurement), and so are the strides: an odd number of pages.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -120,8 +121,9 @@ private:
     std::vector<stack_class> classes_;
 };
 
-/// Whether light guards work here; probed once. Tests may set it.
+/// Whether light guards work here; probed once, or by each of several threads that begin at the
+/// same time, which find the same. Tests may set it.
 enum class guard_kind { unknown, light, mapped };
-extern guard_kind guards;
+extern std::atomic<guard_kind> guards;
 
 }  // namespace heddle::detail
