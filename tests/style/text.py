@@ -1,4 +1,4 @@
-"""What holds for every text: columns, no unfinished business, formatting, README, top level."""
+"""What holds for every text: columns, no unfinished business, formatting, names, top level."""
 
 import re
 import subprocess
@@ -75,6 +75,19 @@ def readme(tree):
     return problems
 
 
+def named_cases(tree):
+    """Cases that tests/README.md names and no test has."""
+    page = "tests/README.md"
+    if page not in tree.each(".md"):
+        return []
+    tests = "".join(tree.text(path) for path in sorted(tree.files) if path.startswith("tests/")
+                    and (path.endswith(".cpp") or path.endswith("/check")))
+    joined = re.sub(r'"\s*\n\s*"', "", tests)  # literals that go on in the next line
+    return [f"{page}:{number}: no test is called “{name}”"
+            for number, line in enumerate(tree.lines(page), 1)
+            for name in re.findall("“([^”]+)”", line) if f'{name}"' not in joined]
+
+
 def top_level(tree):
     """Files and folders that the layout has no place for."""
     entries = sorted({path.partition("/")[0] for path in tree.each()})
@@ -109,6 +122,12 @@ CHECKS = (
         Plant("README.md", SHOWN, beside=((EXAMPLES + "planted.cpp", PROGRAM),)),
         Plant("README.md", SHOWN.replace("cpp", " C++ title")),
         Plant("README.md", SHOWN),
+    )),
+    Check("cases that are named exist", named_cases, (
+        Plant("tests/README.md", "“of a planted case” it says\n", False,
+              beside=(("tests/planted_test.cpp", 'TEST_CASE(\n    "of a "\n    "planted case")'),)),
+        Plant("tests/README.md", "“a case that is planted” it says\n",
+              beside=(("tests/planted_test.cpp", 'TEST_CASE("a case that was planted") {\n'),)),
     )),
     Check("top level", top_level, (
         Plant("tests/planted_text", "", False),
