@@ -106,10 +106,10 @@ std::int64_t write(int fd, const void* buffer, std::size_t length) noexcept;
 /// Reserves readable and writable address space that costs memory only where it is touched.
 /// Returns null and sets `error` to a negative error number where there is none.
 void* map(std::size_t bytes, int& error) noexcept;
-/// Where the address space cannot be given back (a mapping that merged with its neighbours would
-/// have to be split, and there are too many), the memory is.
 /// Maps a file for reading, `bytes` long; null where it cannot be had. unmap ends it.
 const void* map_file(const char* path, std::size_t& bytes) noexcept;
+/// Where the address space cannot be given back (a mapping that merged with its neighbours would
+/// have to be split, and there are too many), the memory is.
 void unmap(void* start, std::size_t bytes) noexcept;
 int advise(void* start, std::size_t bytes, int advice) noexcept;
 int protect_none(void* start, std::size_t bytes) noexcept;
