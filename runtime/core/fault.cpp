@@ -12,6 +12,7 @@
 #include <unwind.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <mutex>
@@ -128,7 +129,9 @@ void on_fault(int number, siginfo_t* info, void* context) {
 }
 
 void on_quit(int, siginfo_t*, void*) {
+    const int saved_errno = errno;
     dump_to(STDERR_FILENO);
+    errno = saved_errno;
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <doctest/doctest.h>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstring>
@@ -182,4 +184,18 @@ TEST_CASE("SIGQUIT prints the fibers and the program goes on") {
     CHECK(ended.exit_status == 0);
     CHECK(contains(ended.output, "\"main\", running"));
     CHECK(contains(ended.output, "still here"));
+}
+
+TEST_CASE("what SIGQUIT interrupts finds errno as it was") {
+    const child_result ended = run_child([] {
+        heddle::run(
+            [] {
+                ::close(STDERR_FILENO);  // so that every write of the list fails
+                errno = 0;
+                std::raise(SIGQUIT);
+                ::_exit(errno == 0 ? 42 : 1);
+            },
+            {.dump_on_sigquit = true});
+    });
+    CHECK(ended.exit_status == 42);
 }
