@@ -5,6 +5,7 @@
 #include "runtime/base/system.hpp"
 #include "runtime/io/outcome.hpp"
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ std::atomic<int> handlers_at_work = 0;
 struct caught_signal {
     unsigned sets = 0;
     struct sigaction previous = {};
-    std::atomic<pid_t> owner = 0;  // a forked child is no owner
+    std::atomic<pid_t> owner = 0;  // a child is none, also of a vfork or clone that told nobody
     // The handler in `previous`, of one kind or the other.
     std::atomic<void (*)(int, siginfo_t*, void*)> previous_with_info = nullptr;
     std::atomic<void (*)(int)> previous_plain = SIG_DFL;
@@ -110,7 +111,7 @@ void on_signal(int number, siginfo_t* info, void* context) {
     errno = saved_errno;
 }
 
-// The three below are called under signals_lock.
+// Those below are called under signals_lock, down to prepare_for_forks.
 
 void catch_signal(int number) noexcept {
     caught_signal& one = caught[number];
@@ -153,6 +154,38 @@ signal_slot& take_slot() {
     fresh->next = slots.load();
     slots.store(fresh);
     return *fresh;
+}
+
+// A forked child has no set: nothing of what it inherits may touch the parent's descriptors, and
+// the threads that were in a handler or under the lock are not there to leave.
+void forget_sets_in_child() noexcept {
+    handlers_at_work.store(0);
+    for (signal_slot* slot = slots.load(); slot != nullptr; slot = slot->next) {
+        slot->wanted.store(0);
+        if (const int event = slot->event.exchange(-1); event >= 0) {
+            sys::close(event);
+        }
+    }
+    for (int number = 1; number <= signal_max; ++number) {
+        if (caught[number].sets > 0) {
+            caught[number].sets = 1;
+            release_signal(number);
+        }
+    }
+    signals_lock.unlock();
+}
+
+void prepare_for_forks() {
+    static bool prepared = false;
+    if (prepared) {
+        return;
+    }
+    const int error = pthread_atfork([] { signals_lock.lock(); }, [] { signals_lock.unlock(); },
+                                     forget_sets_in_child);
+    if (error != 0) {
+        throw std::bad_alloc();  // pthread_atfork(3): its only error
+    }
+    prepared = true;
 }
 
 template <class F>
@@ -246,6 +279,7 @@ signal_set::signal_set(std::initializer_list<int> signals) {
     }
     const std::lock_guard guard(signals_lock);
     try {
+        prepare_for_forks();
         slot_ = &take_slot();
     } catch (...) {
         sys::close(event);
@@ -278,7 +312,9 @@ signal_set::~signal_set() {
     while (handlers_at_work.load() != 0) {
         sched_yield();  // a handler may still write to our descriptor
     }
-    sys::close(slot_->event.exchange(-1));
+    if (const int event = slot_->event.exchange(-1); event >= 0) {  // not so in a forked child
+        sys::close(event);
+    }
     slot_->arrived.store(0);
     slot_->in_use = false;
 }

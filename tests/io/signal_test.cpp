@@ -8,6 +8,8 @@
 
 #include <doctest/doctest.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -268,6 +270,68 @@ TEST_CASE("a forked child is ended by a signal that its parent waits for, and th
                         ? 42
                         : 1);
         });
+    });
+    CHECK(parent.exit_status == 42);
+}
+
+TEST_CASE("a forked child has the signals of before, and may make sets of its own") {
+    const child_result parent = run_child([] {
+        signal_set inherited{SIGTERM};
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const bool as_before = disposition_of(SIGTERM) == SIG_DFL;
+            signal_set own{SIGTERM};
+            ::raise(SIGTERM);
+            std::error_code code;
+            const bool received = own.wait(10s, code) == SIGTERM;
+            inherited.wait(code);
+            ::_exit(as_before && received && code == std::errc::bad_file_descriptor ? 42 : 1);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        std::error_code nothing;
+        const bool undisturbed = inherited.wait(0s, nothing) == 0;
+        ::raise(SIGTERM);
+        ::_exit(undisturbed && inherited.wait() == SIGTERM ? WEXITSTATUS(status) : 2);
+    });
+    CHECK(parent.exit_status == 42);
+}
+
+TEST_CASE(
+    "a set can be destroyed in a child that was forked while another thread was in a handler") {
+    constinit static std::atomic<bool> entered = false;
+    constinit static std::atomic<bool> may_leave = false;
+    entered = may_leave = false;
+    const child_result parent = run_child([] {
+        static const pthread_t forker = ::pthread_self();
+        auto* const set = new signal_set{SIGUSR1};
+        heddle::detail::sys::intercept = [](heddle::detail::sys::call which, int) -> std::int64_t {
+            if (which == heddle::detail::sys::call::write && ::pthread_self() != forker) {
+                entered = true;
+                while (!may_leave) {
+                    ::sched_yield();
+                }
+            }
+            return 0;
+        };
+        std::thread other([] { ::pthread_kill(::pthread_self(), SIGUSR1); });
+        while (!entered) {
+            ::sched_yield();
+        }
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::alarm(20);  // ends a child that waits for the other thread, which it does not have
+            delete set;
+            ::_exit(42);
+        }
+        may_leave = true;
+        other.join();
+        heddle::detail::sys::intercept = nullptr;
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        const bool received = set->wait() == SIGUSR1;
+        delete set;
+        ::_exit(received && WIFEXITED(status) ? WEXITSTATUS(status) : 1);
     });
     CHECK(parent.exit_status == 42);
 }

@@ -31,7 +31,8 @@ inline namespace v1 {
 /// signal that comes again before it was waited for is one signal, as with the system's own. All
 /// sets that name a signal receive it. When the last of them is gone, the signal does again what it
 /// did before, unless somebody has set another handler meanwhile. A process that was forked from
-/// this one and has not called exec treats its signals as if there were no set.
+/// this one and has not called exec treats its signals as if there were no set: waits on those it
+/// has inherited fail with bad_file_descriptor, and it may make its own.
 ///
 /// Signals of a terminal come to a whole group of processes; a program that ends by wait() decides
 /// itself when it exits.
