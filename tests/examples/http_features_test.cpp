@@ -45,6 +45,24 @@ TEST_CASE("the HTTP server answers many requests on one connection") {
     }
 }
 
+TEST_CASE("the HTTP server ignores empty lines in front of a request") {
+    http_server server;
+    http_client one(server.port);
+    CHECK(one.ask("\r\n" + get("/")).status == 200);
+    CHECK(one.ask(post("/echo", "hello") + "\r\n").body == "hello");
+    CHECK(one.ask("\r\n\r\n" + get("/")).status == 200);
+    CHECK(one.ask(post("/echo", "sent") + "\r\n" + get("/")).body == "sent");
+    CHECK(one.read_answer().status == 200);
+    // A line may come in two halves, and is no request that has begun.
+    for (const char* const part : {"\r", "\n\r", "\n"}) {
+        one.connection.send(part);
+        server.settle();
+    }
+    CHECK(one.ask(get("/")).status == 200);
+    CHECK(server.talk("\r\n", true).empty());
+    CHECK(server.talk("\r", true).empty());
+}
+
 TEST_CASE("the HTTP server says who it is and what time it is") {
     http_server server;
     const http_answer answer = http_client(server.port).ask(get("/"));

@@ -52,6 +52,10 @@ using request_parser = http::request_parser<http::string_body>;
 // Answers to requests that came together are sent together, up to about this size.
 constexpr std::size_t unsent_bytes_max = 64 * 1024;
 
+// Empty lines in front of a request are ignored, as some clients send one behind a body (RFC 9112,
+// 2.2). Nobody has a reason to send more than this.
+constexpr int empty_lines_max = 8;
+
 struct connection;
 
 // What the connections share. Fibers run one at a time and give way only where they wait, so none
@@ -92,7 +96,8 @@ struct connection {
     beast::flat_buffer unparsed;  // what came and is not parsed yet, later requests included
     std::string unsent;           // answers, until we would wait or they are many
     bool one_too_many = false;
-    bool idle = false;  // waiting for a request
+    bool idle = false;    // waiting for a request
+    int empty_lines = 0;  // that came in its place
     // Of the request that is being served:
     bool keep_alive = false;
     bool without_body = false;  // HEAD asks for the head alone
@@ -184,22 +189,41 @@ std::size_t receive_more(connection& client, heddle::deadline until) {
     return count;
 }
 
+// Whether what came is the beginning of a request. Drops empty lines; too many are left for the
+// parser to refuse.
+bool has_begun(connection& client) {
+    const auto bytes = client.unparsed.data();
+    std::string_view text(static_cast<const char*>(bytes.data()), bytes.size());
+    for (; text.starts_with("\r\n") && client.empty_lines < empty_lines_max;
+         text.remove_prefix(2)) {
+        ++client.empty_lines;
+    }
+    client.unparsed.consume(bytes.size() - text.size());
+    return !text.empty() && text != "\r";
+}
+
 // Waits for a request to begin; false when there will be none.
 bool await_request(connection& client) {
-    if (client.unparsed.size() > 0 && client.unsent.size() < unsent_bytes_max) {
-        return true;  // it came along with the one before, and their answers may go together
+    client.empty_lines = 0;
+    for (;;) {
+        const bool begun = has_begun(client);
+        if (begun && client.unsent.size() < unsent_bytes_max) {
+            return true;  // it came along with the one before, and their answers may go together
+        }
+        flush(client);
+        if (begun) {
+            return true;
+        }
+        if (client.home.ending) {
+            return false;
+        }
+        client.idle = true;
+        const std::size_t count = receive_more(client, client.home.with.idle_max);
+        client.idle = false;
+        if (count == 0) {
+            return false;
+        }
     }
-    flush(client);
-    if (client.unparsed.size() > 0) {
-        return true;
-    }
-    if (client.home.ending) {
-        return false;
-    }
-    client.idle = true;
-    const std::size_t count = receive_more(client, client.home.with.idle_max);
-    client.idle = false;
-    return count > 0;
 }
 
 // In the middle of a request, silence and the end of the stream are the client's fault.
