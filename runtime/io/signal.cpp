@@ -66,6 +66,11 @@ struct caught_signal {
 };
 caught_signal caught[signal_max + 1];
 
+// signal(7), "Standard signals".
+constexpr bool is_ignored_by_default(int number) noexcept {
+    return number == SIGCHLD || number == SIGCONT || number == SIGURG || number == SIGWINCH;
+}
+
 // Does what the signal would do without us: in a forked child, and where somebody whose handler
 // replaced ours still calls it. The guard is for one who does that and whom we found before us.
 void pass_on(int number, siginfo_t* info, void* context) {
@@ -77,6 +82,8 @@ void pass_on(int number, siginfo_t* info, void* context) {
     const auto plain = caught[number].previous_plain.load();
     if (const auto with_info = caught[number].previous_with_info.load()) {
         with_info(number, info, context);
+    } else if (plain == SIG_DFL && is_ignored_by_default(number)) {
+        // Whoever else has a handler now, or gets one meanwhile, keeps it.
     } else if (plain == SIG_DFL) {
         signal(number, SIG_DFL);
         raise(number);  // once this handler has returned

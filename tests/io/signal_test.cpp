@@ -212,6 +212,24 @@ TEST_CASE("a handler that somebody set over a set's stays, and one that chains t
     std::signal(SIGUSR1, before);
 }
 
+TEST_CASE("a handler that chains to a set's stays where the signal does nothing by itself") {
+    static struct sigaction replaced = {};
+    struct sigaction theirs = {};
+    theirs.sa_handler = [](int number) {
+        ++handled;
+        replaced.sa_sigaction(number, nullptr, nullptr);
+    };
+    handled = 0;
+    {
+        const signal_set set{SIGWINCH};
+        ::sigaction(SIGWINCH, &theirs, &replaced);
+    }
+    send_self(SIGWINCH);
+    send_self(SIGWINCH);
+    CHECK(handled == 2);
+    std::signal(SIGWINCH, SIG_DFL);
+}
+
 TEST_CASE("signals that cannot be waited for are refused by number") {
     std::string what;
     for (const int number : {0, -1, 65, 4711, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
