@@ -135,6 +135,10 @@ TEST_CASE("descriptors that are always ready keep no timer waiting") {
 }
 
 TEST_CASE("a storm of yielding fibers keeps no ready descriptor waiting") {
+    if (const char* const reactor = std::getenv("HEDDLE_REACTOR");
+        reactor != nullptr && std::string_view(reactor) == "test") {
+        return skip("the reactor called test is late on purpose");
+    }
     const pipe_ends pipe;
     in_fiber([&] {
         for (const int fibers : {1, 100}) {

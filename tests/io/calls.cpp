@@ -15,19 +15,25 @@ namespace {
 // Fits into every buffer that was emptied, and is more than one step where a test makes it so.
 constexpr std::size_t payload_bytes = 1000;
 
-// The scenes of calls that read a stream. `F` is called with the stream, a buffer, and the further
-// arguments of the call.
+// The scenes of calls that read a stream. `F` is called with the stream, a buffer of the call's
+// own, since a reactor may fill it until the call has ended, and the further arguments of the call.
 template <class F>
 waiting_call reading_a_stream(const char* name, F f) {
     struct scene {
         connection ends = connect_pair();
-        std::array<char, payload_bytes> buffer = {};
     };
     auto s = std::make_shared<scene>();
     return {.name = name,
-            .throwing = [s, f](deadline until) { f(s->ends.here, s->buffer, until); },
-            .reporting = [s, f](deadline until,
-                                std::error_code& ec) { f(s->ends.here, s->buffer, until, ec); },
+            .throwing =
+                [s, f](deadline until) {
+                    std::array<char, payload_bytes> buffer;
+                    f(s->ends.here, buffer, until);
+                },
+            .reporting =
+                [s, f](deadline until, std::error_code& ec) {
+                    std::array<char, payload_bytes> buffer;
+                    f(s->ends.here, buffer, until, ec);
+                },
             .make_ready = [s] { put(s->ends.there.get(), pattern(payload_bytes)); },
             .close = [s] { s->ends.here.close(); }};
 }
@@ -71,14 +77,18 @@ template <class F>
 waiting_call reading_a_pipe(const char* name, int flags, F f) {
     struct scene {
         pipe_ends ends;
-        std::array<std::byte, payload_bytes> buffer = {};
     };
     auto s = std::make_shared<scene>(scene{.ends = make_pipe(flags)});
     return {.name = name,
-            .throwing = [s, f](deadline until) { f(s->ends.reading.get(), s->buffer, until); },
+            .throwing =
+                [s, f](deadline until) {
+                    std::array<std::byte, payload_bytes> buffer;
+                    f(s->ends.reading.get(), buffer, until);
+                },
             .reporting =
                 [s, f](deadline until, std::error_code& ec) {
-                    f(s->ends.reading.get(), s->buffer, until, ec);
+                    std::array<std::byte, payload_bytes> buffer;
+                    f(s->ends.reading.get(), buffer, until, ec);
                 },
             .make_ready = [s] { put(s->ends.writing.get(), pattern(payload_bytes)); },
             .close = {}};
