@@ -122,7 +122,8 @@ struct statistics {
 /// Errors: std::logic_error outside a fiber.
 statistics get_statistics();
 
-/// Gives the memory of idle stacks and control blocks back to the system.
+/// Gives the memory of idle stacks and control blocks back to the system, and the room that was
+/// taken for more fibers than there are now.
 /// Errors: std::logic_error outside a fiber. Complexity: linear in the fibers that there have ever
 /// been at the same time.
 void trim();
