@@ -74,7 +74,7 @@ constexpr bool is_ignored_by_default(int number) noexcept {
 // Does what the signal would do without us: in a forked child, and where somebody whose handler
 // replaced ours still calls it. The guard is for one who does that and whom we found before us.
 void pass_on(int number, siginfo_t* info, void* context) {
-    constinit static thread_local bool passing_on = false;
+    [[gnu::tls_model("initial-exec")]] constinit static thread_local bool passing_on = false;
     if (passing_on) {
         return;
     }

@@ -51,8 +51,9 @@ TEST_CASE(
         names.add_to(line, inside);
         const std::string text(line.view());
         CAPTURE(text);
-        CHECK(text.find("(heddle::test::(anonymous namespace)::written(void const*)") !=
-              std::string::npos);
+        // Between name and parameters clang says which form of std::string it returns.
+        CHECK(text.find("(heddle::test::(anonymous namespace)::written") != std::string::npos);
+        CHECK(text.find("(void const*)") != std::string::npos);
     }
     // A function of a library, which has only the names that others may use.
     const std::string library = written(reinterpret_cast<const char*>(&std::strtoull) + 1);

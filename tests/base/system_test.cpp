@@ -1,5 +1,6 @@
 // The door to the operating system.
 #include "runtime/base/owning_fd.hpp"
+#include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "tests/base/door_keeper.hpp"
 #include "tests/support/child.hpp"
@@ -95,7 +96,9 @@ TEST_CASE("a call that fails says so by a negative error number") {
     CHECK(sys::send(pipe.writer.get(), &byte, 1, 0) == -ENOTSOCK);
     int error = 1;
     CHECK(sys::map(SIZE_MAX / 2, error) == nullptr);
-    CHECK(error == -ENOMEM);
+    CHECK(
+        error ==
+        (detail::under_valgrind() ? -EINVAL : -ENOMEM));  // which asks the kernel for no such thing
 }
 
 TEST_CASE("descriptors are made non-blocking and closed on exec") {
@@ -354,7 +357,8 @@ void check_without_pwait2(std::int64_t verdict) {
         std::printf("%d+%d", keeper.count(sys::call::epoll_pwait2),
                     keeper.count(sys::call::epoll_wait));
     });
-    CHECK(child.output == "0 0 0 1+3");
+    // valgrind 3.19 has no epoll_pwait2, which the door remembers from an earlier case.
+    CHECK(child.output == (detail::under_valgrind() ? "0 0 0 0+3" : "0 0 0 1+3"));
 }
 
 TEST_CASE("where epoll_pwait2 is absent or forbidden, waiting still never ends early") {
@@ -405,10 +409,11 @@ TEST_CASE("mapped memory can be written, protected and given back") {
     CHECK(sys::protect_none(start, page) == 0);
     CHECK(sys::advise(start + page, page, -1) == -EINVAL);
     const pipe_ends pipe;
-    CHECK(sys::write(pipe.writer.get(), start, 1) == -EFAULT);
+    const bool may_ask = !detail::under_valgrind();  // which reports whatever writes from no memory
+    CHECK((!may_ask || sys::write(pipe.writer.get(), start, 1) == -EFAULT));
     CHECK(sys::write(pipe.writer.get(), start + page, 1) == 1);
     sys::unmap(start, 4 * page);
-    CHECK(sys::write(pipe.writer.get(), start + page, 1) == -EFAULT);
+    CHECK((!may_ask || sys::write(pipe.writer.get(), start + page, 1) == -EFAULT));
     const door_keeper keeper(answer(sys::call::mmap, -ENOMEM));
     CHECK(sys::map(page, error) == nullptr);
     CHECK(error == -ENOMEM);

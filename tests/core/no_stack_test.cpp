@@ -332,8 +332,9 @@ TEST_CASE("guards by mprotect serve many fibers until the mappings run out, and 
             heddle::run([=] {
                 // Where the system's limit is far off, or a tool would die of it, a smaller one
                 // stands in for it.
-                const bool near =
-                    limit > 0 && limit <= 100'000 && !heddle::detail::switches_are_watched();
+                const bool near = limit > 0 && limit <= 100'000 &&
+                                  !heddle::detail::switches_are_watched() &&
+                                  !heddle::detail::under_valgrind();
                 const unsigned long enough = near ? limit : 10'000;
                 int mprotects = 0;
                 const door_keeper keeper([&](call asked, int) -> std::int64_t {
