@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 using namespace heddle::test;
 
@@ -48,9 +49,12 @@ void check_order(const std::string& list, std::initializer_list<const char*> nam
         from = list.find(name, from);
         REQUIRE(from != std::string::npos);
     }
-    CHECK_FALSE(contains(list, "Backtrace stopped"));
     CHECK_FALSE(contains(list, "corrupt stack"));
-    CHECK_FALSE(contains(list.substr(from), "??"));  // libraries above may come without names
+    if (std::string_view(heddle::detail::context_backend) == "asm") {
+        // Our own entry is where it ends. Boost.Context's has a caller that nobody knows.
+        CHECK_FALSE(contains(list, "Backtrace stopped"));
+        CHECK_FALSE(contains(list.substr(from), "??"));  // libraries above may come without names
+    }
 }
 
 }  // namespace
