@@ -68,8 +68,26 @@ extern const char* const context_backend;
 
 }  // namespace heddle::detail
 
-#if defined(__x86_64__) && defined(__LP64__)
+#if defined(__x86_64__) && defined(_WIN64)
+#include "arch/x86_64-windows.h"
+#elif defined(__x86_64__) && defined(__LP64__)
 #include "arch/x86_64-sysv.h"
+#elif defined(__aarch64__) && defined(__AARCH64EL__) && defined(__LP64__)
+#include "arch/aarch64-aapcs.h"
+#elif defined(__riscv) && __riscv_xlen == 64 && defined(__riscv_float_abi_double)
+#include "arch/riscv64-lp64d.h"
+#elif defined(__arm__) && defined(__ARM_EABI__) && defined(__ARM_PCS_VFP)
+#include "arch/armv7-aapcs.h"
+#elif defined(__i386__) && !defined(_WIN32)
+#include "arch/i386-sysv.h"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__) && _CALL_ELF == 2
+#include "arch/ppc64le-elfv2.h"
+#elif defined(__s390x__)
+#include "arch/s390x-elf.h"
+#elif defined(__mips64) && defined(__mips_hard_float) && defined(__MIPSEL__) && _MIPS_SIM == _ABI64
+#include "arch/mips64-n64.h"
+#elif defined(__loongarch64) && defined(__loongarch_double_float)
+#include "arch/loongarch64-lp64d.h"
 #elif defined(HEDDLE_CONTEXT_BOOST)
 #include "arch/portable.h"
 #else

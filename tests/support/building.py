@@ -67,7 +67,7 @@ def configure(root, folder, compiler, options):
     found = _load(stamp_path)
     if found == stamp:
         return None
-    command = ["meson", "setup", folder, root, *options]
+    command = ["meson", "setup", folder, *options]
     if found and found["made with"] == made_with:
         command.insert(2, "--reconfigure")
     else:
@@ -75,7 +75,10 @@ def configure(root, folder, compiler, options):
     # Flags from outside would make the table of configurations untrue.
     outside = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS")
     environment = {name: value for name, value in os.environ.items() if name not in outside}
-    finished = process.run(command, dict(environment, CXX=compiler), BUILD_LIMIT_S)
+    # A cross file names its compiler itself.
+    if not any(option.startswith("--cross-file") for option in options):
+        environment["CXX"] = compiler
+    finished = process.run(command, environment, BUILD_LIMIT_S, root)
     if finished.status != 0:
         return finished
     with open(stamp_path, "w", encoding="utf-8") as file:

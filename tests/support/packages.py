@@ -46,6 +46,17 @@ NEEDS = {
     "cmake": Need("cmake", ("cmake",)),
     "gdb": Need("gdb", ("gdb",)),
     "valgrind": Need("valgrind", ("valgrind",)),
+    "qemu": Need("qemu-user", ("qemu-aarch64",)),
+    "g++ aarch64": Need("g++-aarch64-linux-gnu", ("aarch64-linux-gnu-g++",)),
+    "g++ riscv64": Need("g++-riscv64-linux-gnu", ("riscv64-linux-gnu-g++",)),
+    "g++ armhf": Need("g++-arm-linux-gnueabihf", ("arm-linux-gnueabihf-g++",)),
+    "g++ ppc64le": Need("g++-powerpc64le-linux-gnu", ("powerpc64le-linux-gnu-g++",)),
+    "g++ s390x": Need("g++-s390x-linux-gnu", ("s390x-linux-gnu-g++",)),
+    "g++ mips64el": Need("g++-mips64el-linux-gnuabi64", ("mips64el-linux-gnuabi64-g++",)),
+    "g++ i686": Need("g++-i686-linux-gnu", ("i686-linux-gnu-g++",)),
+    # Not g++-multilib, which takes the place of every cross compiler.
+    "g++ multilib": Need("g++-12-multilib",
+                         files="/usr/lib/gcc/x86_64-linux-gnu/12/32/libstdc++.a"),
 }
 
 # What every build needs.

@@ -1,0 +1,120 @@
+"""What tests/run can run: the suites, the checks, and the ways to build the tree."""
+
+from dataclasses import dataclass
+
+from . import building
+
+# The suites are the folders of tests/ (see tests/meson.build), in this order.
+SUITES = ("support", "arch", "base", "core", "reactor", "io", "faults", "sync", "task", "diag",
+          "sim", "examples")
+
+# What a suite needs in every configuration that runs it.
+SUITE_NEEDS = {"core": ("gdb",), "examples": ("beast", "curl", "wrk")}
+
+# Suites that never wait for a descriptor, and so run once whatever reactors there are.
+WITHOUT_REACTOR = ("support", "arch", "base", "sim")
+
+# Checks that need no configuration: programs that write the test log.
+CHECKS = {"runner": (),
+          "bench": (),
+          "style": ("g++", "clang", "clang-format"),
+          "install": ("g++", "clang", "clang-19", "libc++", "libc++abi", "meson", "ninja", "cmake",
+                      "pkg-config", "readelf", "boost"),
+          "tools": ("g++", "clang", "clang runtime", "meson", "ninja", "valgrind")}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to build the tree, and what to run in it."""
+
+    name: str
+    compilers: tuple  # the first that is installed
+    options: tuple  # for meson, beyond -Dwerror=true
+    needs: tuple = ()  # beyond packages.BUILD
+    suites: tuple = SUITES
+    reactors: tuple = ()  # values of HEDDLE_REACTOR to repeat with; empty: the automatic choice
+    late: tuple = ()  # suites that also run on the reactor that completes late
+    environments: tuple = (("", {}),)  # every suite runs once in each
+    wrapper: tuple = ()
+    slowdown: int = 1
+    is_port: bool = False  # of another CPU: only --ports and its own name include it
+    brief_suites: tuple = ()  # of a port: what --brief leaves of it
+
+
+BOTH = ("poll", "epoll")
+RELEASE = ("-Dbuildtype=release",)
+LIBCXX = "-stdlib=libc++ -fexperimental-library"
+SANITIZED = ("-Dbuildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false")
+ASAN = "detect_leaks=1:check_initialization_order=1:strict_init_order=1"
+UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1"}
+
+CONFIGURATIONS = (
+    Configuration("gcc", ("g++",), RELEASE, reactors=BOTH, late=("core", "io")),
+    # Without optimisation, and with the checks of debug builds.
+    Configuration("debug", ("g++",), ("-Dbuildtype=debug",), suites=("arch", "base", "core", "io")),
+    Configuration("clang", building.CLANG, RELEASE, ("clang",), reactors=BOTH),
+    Configuration(
+        "asan", ("g++",),
+        SANITIZED + ("-Db_sanitize=address,undefined",
+                     "-Dcpp_args=-fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS"),
+        reactors=BOTH, slowdown=4,
+        environments=tuple(
+            (f"use-after-return {use}",
+             {"ASAN_OPTIONS": f"{ASAN}:detect_stack_use_after_return={bit}", **UBSAN})
+            for use, bit in (("off", 0), ("on", 1)))),
+    Configuration("boost", ("g++",), RELEASE + ("-Dcontext=boost",), ("boost",),
+                  suites=("arch", "core", "io")),
+    Configuration("fp", ("g++",), RELEASE + ("-Dfp_environment=preserved",),
+                  suites=("arch", "core")),
+    # The other C++ runtime, with exception globals of its own. Its std::stop_token is behind a
+    # flag in 19, and missing in 14.
+    Configuration("libcxx", ("clang++-19",),
+                  RELEASE + (f"-Dcpp_args={LIBCXX} -Wno-unused-command-line-argument",
+                             f"-Dcpp_link_args={LIBCXX}"),
+                  ("clang-19", "libc++", "libc++abi"), suites=("arch", "core", "io")),
+    # setarch -R, because the shadow memory of clang 14 does not fit every kernel's random
+    # addresses. handle_segv=0: else the tool takes the faults that tests of the guards provoke.
+    Configuration(
+        "tsan", building.CLANG, SANITIZED + ("-Db_sanitize=thread",), ("clang", "clang runtime"),
+        suites=("support", "arch", "base", "core", "reactor", "io", "sync", "task", "examples"),
+        reactors=BOTH, slowdown=10, wrapper=("setarch", "-R"),
+        environments=(("", {"TSAN_OPTIONS":
+                            "halt_on_error=1:second_deadlock_stack=1:handle_segv=0"}),)),
+    Configuration(
+        "valgrind", ("g++",), ("-Dbuildtype=debugoptimized",), ("valgrind",),
+        suites=("arch", "base", "core", "sync", "task"), slowdown=20,
+        wrapper=("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+                 "--errors-for-leak-kinds=definite")),
+)
+
+
+# A port's suites that bear on the CPU, and on what surrounds the switch.
+CPU_SUITES = ("arch", "core", "reactor", "sync")
+
+
+def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES, sysroot=True):
+    """A port whose programs an emulator runs. Its C library lies where Debian puts it."""
+    root = ("-L", f"/usr/{triplet}") if sysroot else ()
+    return Configuration(name, (f"{triplet}-g++",), RELEASE + (CROSS + name + ".ini",),
+                         (package, "qemu"), suites=suites, wrapper=(emulator, *root), slowdown=10,
+                         is_port=True, brief_suites=brief)
+
+
+CROSS = "--cross-file=tests/cross/"
+
+PORTS = (
+    _emulated("aarch64", "aarch64-linux-gnu", "qemu-aarch64", "g++ aarch64", brief=SUITES),
+    _emulated("s390x", "s390x-linux-gnu", "qemu-s390x", "g++ s390x", brief=SUITES),
+    _emulated("riscv64", "riscv64-linux-gnu", "qemu-riscv64", "g++ riscv64"),
+    _emulated("armv7", "arm-linux-gnueabihf", "qemu-arm", "g++ armhf"),
+    # The same CPU's other instruction set, in which the same port is assembled.
+    _emulated("armv7-arm", "arm-linux-gnueabihf", "qemu-arm", "g++ armhf", brief=("arch",),
+              suites=("arch", "core")),
+    _emulated("ppc64le", "powerpc64le-linux-gnu", "qemu-ppc64le", "g++ ppc64le"),
+    _emulated("mips64", "mips64el-linux-gnuabi64", "qemu-mips64el", "g++ mips64el"),
+    # An x86-64 machine runs these by itself.
+    Configuration("i386", ("g++-12",), RELEASE + (CROSS + "i386.ini",), ("g++ multilib",),
+                  is_port=True, brief_suites=CPU_SUITES),
+    _emulated("i386-qemu", "i686-linux-gnu", "qemu-i386", "g++ i686", brief=("arch",),
+              sysroot=False),
+)
