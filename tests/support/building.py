@@ -28,6 +28,10 @@ class Program:
     targets: tuple  # what ninja builds for it, relative to the build folder
     environment: dict = field(hash=False)
 
+    def is_compiled(self, folder):
+        """Whether it came out of the build in `folder`; a script of the tree did not."""
+        return self.command[0].startswith(folder + os.sep)
+
     @property
     def is_doctest(self):
         """By the naming rule of tests/meson.build; any other program is judged by its exit."""

@@ -8,11 +8,16 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 
 # What a program that was told to list its fibers and abort is given before SIGKILL.
 GRACE_S = 5
+
+# What runs now, on whichever thread.
+_running = set()
+_running_lock = threading.Lock()
 
 # Of a longer output the beginning and the end are kept.
 OUTPUT_BYTES_MAX = 256 * 1024
@@ -45,6 +50,8 @@ def run(command, environment, limit_s, folder=None):
                                    start_new_session=True)
         timed_out = False
         try:
+            with _running_lock:
+                _running.add(process)
             try:
                 process.wait(limit_s)
             except subprocess.TimeoutExpired:
@@ -55,16 +62,29 @@ def run(command, environment, limit_s, folder=None):
                 except subprocess.TimeoutExpired:
                     pass
         finally:
+            with _running_lock:
+                _running.discard(process)
             _end_group(process)
         return Finished(process.returncode, _read(output), time.monotonic() - started, timed_out)
 
 
+def end_all():
+    """Ends whatever run() is waiting for now, on every thread."""
+    with _running_lock:
+        for process in _running:
+            _signal_group(process)
+
+
 def _end_group(process):
+    _signal_group(process)
+    process.wait()
+
+
+def _signal_group(process):
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass  # the usual case: nothing is left
-    process.wait()
 
 
 def _read(output):
