@@ -92,11 +92,16 @@ CONFIGURATIONS = (
 CPU_SUITES = ("arch", "core", "reactor", "sync")
 
 
-def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES, sysroot=True):
-    """A port whose programs an emulator runs. Its C library lies where Debian puts it."""
+def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES, sysroot=True,
+              page_kib=4):
+    """A port whose programs an emulator runs. Its C library lies where Debian puts it.
+
+    The emulator pretends to have pages of the size that Debian's kernel for the CPU has.
+    """
     root = ("-L", f"/usr/{triplet}") if sysroot else ()
     return Configuration(name, (f"{triplet}-g++",), RELEASE + (CROSS + name + ".ini",),
-                         (package, "qemu"), suites=suites, wrapper=(emulator, *root), slowdown=10,
+                         (package, "qemu"), suites=suites, slowdown=10,
+                         wrapper=(emulator, "-p", str(page_kib * 1024), *root),
                          is_port=True, brief_suites=brief)
 
 
@@ -110,8 +115,10 @@ PORTS = (
     # The same CPU's other instruction set, in which the same port is assembled.
     _emulated("armv7-arm", "arm-linux-gnueabihf", "qemu-arm", "g++ armhf", brief=("arch",),
               suites=("arch", "core")),
-    _emulated("ppc64le", "powerpc64le-linux-gnu", "qemu-ppc64le", "g++ ppc64le"),
-    _emulated("mips64", "mips64el-linux-gnuabi64", "qemu-mips64el", "g++ mips64el"),
+    _emulated("ppc64le", "powerpc64le-linux-gnu", "qemu-ppc64le", "g++ ppc64le",
+              page_kib=64),
+    _emulated("mips64", "mips64el-linux-gnuabi64", "qemu-mips64el", "g++ mips64el",
+              page_kib=16),
     # An x86-64 machine runs these by itself.
     Configuration("i386", ("g++-12",), RELEASE + (CROSS + "i386.ini",), ("g++ multilib",),
                   is_port=True, brief_suites=CPU_SUITES),
