@@ -33,14 +33,18 @@ TEST_CASE("no part of the program asks for an executable stack") {
 
 #endif
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 
 TEST_CASE("the switch begins with the landing pad that its property note promises") {
     if (!heddle::test::needs_port("makes no such promise")) {
         return;
     }
-    constexpr unsigned char endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
-    CHECK(std::memcmp(reinterpret_cast<const void*>(heddle_switch), endbr64, sizeof endbr64) == 0);
+#if defined(__x86_64__)
+    constexpr unsigned char pad[] = {0xf3, 0x0f, 0x1e, 0xfa};  // endbr64
+#else
+    constexpr unsigned char pad[] = {0x3f, 0x23, 0x03, 0xd5};  // paciasp
+#endif
+    CHECK(std::memcmp(reinterpret_cast<const void*>(heddle_switch), pad, sizeof pad) == 0);
 }
 
 #endif
