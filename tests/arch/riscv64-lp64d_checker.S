@@ -173,6 +173,7 @@ HEDDLE_FUNCTION_END(heddle_test_switch)
 // void heddle_test_entry(entry_facts* (a0)): at a function's first instruction sp is a multiple of
 // 16. There are no flags.
 HEDDLE_FUNCTION(heddle_test_entry)
+    .cfi_same_value ra
     andi    t1, sp, 15
     sd      t1, 0(a0)
     sd      zero, 8(a0)

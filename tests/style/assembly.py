@@ -18,7 +18,7 @@ REGISTERS = {
            r"|x87\w*",
     "aarch64": r"[xw](?:[0-9]|[12]\d|30)|[vqd](?:[0-9]|[12]\d|3[01])|xzr|wzr|fpcr|fpsr|lr|nzcv",
     "arm": r"r(?:[0-9]|1[0-5])|[sdq](?:[0-9]|[12]\d|3[01])|fpscr|cpsr|apsr|lr",
-    "riscv": r"[xf](?:[0-9]|[12]\d|3[01])|f?[ast](?:[0-9]|1[01])|ra|fcsr|frm|fflags",
+    "riscv": r"[xf](?:[0-9]|[12]\d|3[01])|f?[ast](?:[0-9]|1[01])|ra|gp|tp|fcsr|frm|fflags",
     "powerpc": r"[rf](?:[0-9]|[12]\d|3[01])|v(?:[0-9]|[12]\d|3[01])|vs\d+|cr[0-7]?|ctr|lr|fpscr"
                r"|vrsave|xer",
     "s390": r"[rf](?:[0-9]|1[0-5])|v(?:[0-9]|[12]\d|3[01])|fpc",
