@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,8 +28,8 @@ struct block_chunk {
 };
 
 /// What a walk over all blocks sees of one: a copy, because the block may change, and even be given
-/// back, while it is looked at. The members are those of fiber_block and cold_block; each is whole,
-/// but they need not be of the same moment.
+/// back, while it is looked at. The members are those of fiber_block and cold_block; each is whole
+/// (but see glance), and they need not be of the same moment.
 struct block_snapshot {
     const fiber_block* block;
     fiber_state state;
@@ -44,9 +45,13 @@ struct block_snapshot {
 
 /// Reads a word that its owner may be writing at this moment. Only a walk that must not wait for
 /// locks, such as one from a signal handler, may do so; the thread sanitizer is told to look away.
+///
+/// A 32-bit CPU reads a number of 64 bits in two halves, as its owner writes it: one that changes
+/// at this moment may be seen half old and half new. Ids are safe from that until 2^32 are used;
+/// the times that waits began are 4 s off then, in a list that people read.
 template <class T>
 [[gnu::no_sanitize_thread]] T glance(const T& word) noexcept {
-    static_assert(sizeof(T) <= sizeof(void*));
+    static_assert(sizeof(T) <= sizeof(void*) || std::is_integral_v<T>);
     return *static_cast<const volatile T*>(&word);
 }
 template <class T>
