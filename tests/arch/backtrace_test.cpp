@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
-using heddle::test::flow;
+#include <algorithm>
+
+using heddle::detail::context_frame_bytes;
 using heddle::test::side;
 using heddle::test::stack;
 
@@ -19,6 +21,7 @@ struct traced {
     side inside;
     heddle::test::trace before;
     heddle::test::trace after;
+    heddle::test::trace overwritten;
 };
 
 [[gnu::noinline]] heddle::test::trace trace_below(int frames) {
@@ -34,6 +37,9 @@ void enter(void* argument) {
     heddle::test::make(
         it.inside, it.memory, [](void*) {}, nullptr);
     it.after = trace_below(10);
+    // What lies there belongs to nobody now: a zero must not be what ends the walk.
+    std::fill(it.memory.top() - context_frame_bytes, it.memory.top(), '\x5a');
+    it.overwritten = trace_below(10);
     heddle::test::leave(it.outside, 0);
 }
 
@@ -43,8 +49,9 @@ TEST_CASE("a backtrace from inside a context ends with the entry") {
     traced one;
     heddle::test::make(one.inside, one.memory, enter, &one);
     heddle::test::cross(one.outside, one.inside, 0);
-    for (const auto* const trace : {&one.before, &one.after}) {
+    for (const auto* const trace : {&one.before, &one.after, &one.overwritten}) {
         INFO("with a successor made on this stack: ", trace == &one.after);
+        INFO("with the stack's top overwritten: ", trace == &one.overwritten);
         CHECK(trace->ended);
         CHECK(trace->passes(reinterpret_cast<void*>(enter)));
         CHECK(trace->functions.size() < 20);
@@ -53,4 +60,5 @@ TEST_CASE("a backtrace from inside a context ends with the entry") {
         }
     }
     CHECK(one.after.functions == one.before.functions);
+    CHECK(one.overwritten.functions == one.before.functions);
 }
