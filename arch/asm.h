@@ -22,20 +22,27 @@
     .cfi_endproc;                                                                                  \
     .size name, . - name
 
-// The property note: a name "GNU", type NT_GNU_PROPERTY_TYPE_0 (5), and one property of 4 bytes
-// padded to 8, as 64-bit objects have it. Source: Linux Extensions to gABI, section "Program
-// Property".
+// The property note: a name "GNU", type NT_GNU_PROPERTY_TYPE_0 (5), and one property of 4 bytes,
+// which fills the note up to a multiple of the word. Source: Linux Extensions to gABI, section
+// "Program Property".
+#if __SIZEOF_POINTER__ == 8
 #define HEDDLE_PROPERTY(type, features)                                                            \
+    HEDDLE_PROPERTY_BEGIN(3, 16, type, features);                                                  \
+    .long 0
+#else
+#define HEDDLE_PROPERTY(type, features) HEDDLE_PROPERTY_BEGIN(2, 12, type, features)
+#endif
+
+#define HEDDLE_PROPERTY_BEGIN(log2_word, bytes, type, features)                                    \
     .section .note.gnu.property, "a", %note;                                                       \
-    .p2align 3;                                                                                    \
+    .p2align log2_word;                                                                            \
     .long 4;                                                                                       \
-    .long 16;                                                                                      \
+    .long bytes;                                                                                   \
     .long 5;                                                                                       \
     .asciz "GNU";                                                                                  \
     .long type;                                                                                    \
     .long 4;                                                                                       \
-    .long features;                                                                                \
-    .long 0
+    .long features
 
 #define HEDDLE_END                                                                                 \
     .section .note.GNU-stack, "", %progbits

@@ -33,7 +33,7 @@ TEST_CASE("no part of the program asks for an executable stack") {
 
 #endif
 
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
 
 TEST_CASE("the switch begins with the landing pad that its property note promises") {
     if (!heddle::test::needs_port("makes no such promise")) {
@@ -41,6 +41,8 @@ TEST_CASE("the switch begins with the landing pad that its property note promise
     }
 #if defined(__x86_64__)
     constexpr unsigned char pad[] = {0xf3, 0x0f, 0x1e, 0xfa};  // endbr64
+#elif defined(__i386__)
+    constexpr unsigned char pad[] = {0xf3, 0x0f, 0x1e, 0xfb};  // endbr32
 #else
     constexpr unsigned char pad[] = {0x3f, 0x23, 0x03, 0xd5};  // paciasp
 #endif

@@ -1,13 +1,14 @@
 // Unwinds at every instruction of a switch, as a profiler or a debugger would that happened to
 // stop there: the processor traps after each instruction, and the handler walks the stack.
 //
-// Needs a processor that a program can step by itself, so it is for x86-64 alone. It knows the
-// port: its registers, its entry stub, and that a saved stack pointer points at a return address.
+// Needs a processor that a program can step by itself, so it is for x86-64 and i386 alone. It knows
+// their ports: the registers, the entry stub, and that a saved stack pointer points at a return
+// address.
 #include "flow.h"
 
 #include <doctest/doctest.h>
 
-#if defined(__x86_64__) && defined(__linux__)
+#if (defined(__x86_64__) || defined(__i386__)) && defined(__linux__)
 
 #include "checker.h"
 #include "tests/support/report.hpp"
@@ -27,15 +28,26 @@ extern "C" [[gnu::weak]] int unw_step(void*);  // there with LLVM's libunwind
 
 namespace {
 
-// The numbers of the preserved registers in DWARF (System V ABI, AMD64 supplement, table 3.36), in
-// the checker's order.
+// The numbers of the preserved registers in DWARF (System V ABI: AMD64 supplement, table 3.36;
+// Intel386 supplement, section 2.4), in the checker's order, and what a signal handler and the
+// compiler call the program counter and the flags.
+#ifdef __x86_64__
 constexpr int register_numbers[] = {3, 6, 12, 13, 14, 15};
+constexpr auto program_counter = REG_RIP;
+#define read_flags __builtin_ia32_readeflags_u64
+#define write_flags __builtin_ia32_writeeflags_u64
+#else
+constexpr int register_numbers[] = {3, 5, 6, 7};
+constexpr auto program_counter = REG_EIP;
+#define read_flags __builtin_ia32_readeflags_u32
+#define write_flags __builtin_ia32_writeeflags_u32
+#endif
 using registers = std::array<std::uint64_t, std::size(register_numbers)>;
 
 /// One flow as the unwinder should describe it while heddle_switch runs on its behalf.
 struct caller {
-    const void* function = nullptr;   ///< that called heddle_switch
-    std::uint64_t stack_pointer = 0;  ///< after heddle_switch will have returned there
+    const void* function = nullptr;    ///< that called heddle_switch
+    std::uintptr_t stack_pointer = 0;  ///< after heddle_switch will have returned there
     registers values = {};
     bool operator==(const caller&) const = default;
 };
@@ -47,7 +59,7 @@ struct step {
     std::ptrdiff_t offset;      ///< of the instruction in it
     caller found;               ///< the next frame
     const void* last_function;  ///< of the outermost frame
-    std::uint64_t last_cfa;
+    std::uintptr_t last_cfa;
     bool passes_test;  ///< through the test's own function, further out
     bool ended;
 };
@@ -56,7 +68,7 @@ void step_through();
 
 // The walk of one handler's call.
 struct walk {
-    std::uint64_t interrupted;
+    std::uintptr_t interrupted;
     step* into;
     int depth = -1;  ///< of the frame under `interrupted`: 0 is the interrupted function itself
 };
@@ -92,7 +104,7 @@ std::size_t switch_under_way = 0;
 
 void on_step(int, siginfo_t*, void* interrupted_context) {
     const auto* const saved = static_cast<ucontext_t*>(interrupted_context);
-    const auto address = static_cast<std::uint64_t>(saved->uc_mcontext.gregs[REG_RIP]);
+    const auto address = static_cast<std::uintptr_t>(saved->uc_mcontext.gregs[program_counter]);
     const void* const function =
         _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(address + 1));
     if (function != reinterpret_cast<void*>(heddle_switch) &&
@@ -105,18 +117,18 @@ void on_step(int, siginfo_t*, void* interrupted_context) {
     step& now = steps.emplace_back();
     now.number = switch_under_way;
     now.function = function;
-    now.offset = static_cast<std::ptrdiff_t>(address - reinterpret_cast<std::uint64_t>(function));
+    now.offset = static_cast<std::ptrdiff_t>(address - reinterpret_cast<std::uintptr_t>(function));
     walk it{.interrupted = address, .into = &now};
     now.ended = _Unwind_Backtrace(visit, &it) == _URC_END_OF_STACK;
 }
 
-constexpr unsigned long long trap_flag = 0x100;
+constexpr unsigned trap_flag = 0x100;
 
 void begin_stepping() {
-    __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() | trap_flag);
+    write_flags(read_flags() | trap_flag);
 }
 void end_stepping() {
-    __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~trap_flag);
+    write_flags(read_flags() & ~decltype(read_flags()){trap_flag});
 }
 
 // Two flows take turns: four switches, of which the first starts the second flow. Switch n leaves
@@ -137,10 +149,13 @@ void do_switch(std::size_t number) {
     heddle_test_switch(&from, &to, 0, values);
 }
 
+std::uintptr_t above_return_address(const heddle_context& suspended) {
+    return reinterpret_cast<std::uintptr_t>(suspended.stack_pointer) + sizeof(void*);
+}
+
 // Whoever resumes after switch `number` notes where it left its flow suspended.
 void note_stack_pointer(std::size_t number) {
-    const auto saved = reinterpret_cast<std::uint64_t>(contexts[number % 2].stack_pointer);
-    callers[number].stack_pointer = saved + sizeof(void*);
+    callers[number].stack_pointer = above_return_address(contexts[number % 2]);
 }
 
 void other_flow(void*) {
@@ -200,11 +215,11 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
     const stack memory;
     int argument = 0;
     heddle::detail::context_make(contexts[1], memory.top(), other_flow, &argument);
-    const auto top = reinterpret_cast<std::uint64_t>(memory.top());
+    const auto top = reinterpret_cast<std::uintptr_t>(memory.top());
     const caller fresh = {.function = reinterpret_cast<void*>(heddle_entry),
-                          .stack_pointer = top,
-                          .values = {reinterpret_cast<std::uint64_t>(other_flow), 0,
-                                     reinterpret_cast<std::uint64_t>(&argument), 0, 0, 0}};
+                          .stack_pointer = above_return_address(contexts[1]),
+                          .values = {reinterpret_cast<std::uintptr_t>(other_flow), 0,
+                                     reinterpret_cast<std::uintptr_t>(&argument)}};
     steps.clear();
     steps.reserve(1000);
     {

@@ -37,11 +37,11 @@ NUMERIC_OFFSET = re.compile(r"(?<![\w$)])-?(?:0x[0-9a-f]+|\d+)\(\s*[%$]?\w+|\[\s
 NUMERIC_CFI = re.compile(r"\.cfi_(?:rel_)?offset\s+\S+,\s*-?[1-9]\d*\s*$")
 
 # The size of a frame as a number, where the stack pointer moves or the unwinder is told of it. The
-# 8 of a pushed return address needs no name.
+# 8, or 4, of a pushed return address needs no name.
 NUMERIC_FRAME = re.compile(
-    r"\b(?:add|sub|lea)[a-z]*\s+\$-?(?!8\b)\d\w*,\s*%[re]?sp\b"
+    r"\b(?:add|sub|lea)[a-z]*\s+\$-?(?![48]\b)\d\w*,\s*%[re]?sp\b"
     r"|\b(?:add|sub|addi|daddiu)\s+\$?sp,\s*\$?sp,\s*#?-?\d"
-    r"|\.cfi_(?:adjust|def)_cfa_offset\s+-?(?!0\b|8\b)\d")
+    r"|\.cfi_(?:adjust|def)_cfa_offset\s+-?(?!0\b|[48]\b)\d")
 CPU_CONDITION = re.compile(
     r"#\s*(?:if|ifdef|ifndef|elif)\b.*(__x86_64__|__i386__|__aarch64__|__arm__|__riscv|__powerpc"
     r"|__s390|__mips|__loongarch|_M_\w+)")
