@@ -22,6 +22,9 @@ CHECKS = {"runner": (),
                       "pkg-config", "readelf", "boost"),
           "tools": ("g++", "clang", "clang runtime", "meson", "ninja", "valgrind")}
 
+# Checks of ports to other CPUs, which run with them.
+PORT_CHECKS = {"freestanding": ("g++ aarch64", "qemu")}
+
 
 @dataclass(frozen=True)
 class Configuration:
