@@ -25,7 +25,8 @@
 struct heddle_context {
     void* stack_pointer = nullptr;         ///< where the port's saved registers are found
     void* resume_address = nullptr;        ///< the instruction to continue at; boost.cpp's own use
-    void* frame_pointer = nullptr;         ///< of the suspended frame; zero in a fresh context
+    void* frame_pointer = nullptr;         ///< of the suspended frame, where the ABI has one for
+                                           ///< all code; zero in a fresh context
     void* shadow_stack_pointer = nullptr;  ///< reserved: no port switches shadow stacks yet
 };
 
