@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__ELF__) && __SIZEOF_POINTER__ == 8
+#if defined(__ELF__)
 #include <link.h>
 #endif
 
-#if defined(__ELF__) && __SIZEOF_POINTER__ == 8
+#if defined(__ELF__)
 
 // Whether the calling thread runs a fiber of this copy.
 extern "C" [[gnu::visibility("hidden"), gnu::used]] bool heddle_runs_fiber() noexcept;
@@ -25,15 +25,16 @@ bool heddle_runs_fiber() noexcept {
 
 // Copies find each other by a note in the loaded file, since their symbols may be hidden from one
 // another. It has the name "heddle", type 1, and the distance from the note's contents to the
-// function above. Source: System V gABI, "Note Section".
+// function above, in 4 bytes: no object is larger, and MIPS has no relocation for more. Source:
+// System V gABI, "Note Section".
 __asm__(".pushsection .note.heddle, \"a\", %note\n"
         "    .p2align 2\n"
         "    .long 7\n"
-        "    .long 8\n"
+        "    .long 4\n"
         "    .long 1\n"
         "    .asciz \"heddle\"\n"
         "    .p2align 2\n"
-        "    .quad heddle_runs_fiber - .\n"
+        "    .long heddle_runs_fiber - .\n"
         "    .popsection\n");
 
 namespace heddle::detail {
@@ -45,11 +46,11 @@ using runs_fiber = bool (*)() noexcept;
 
 // The function that a note points to; null where the note is not heddle's.
 runs_fiber read_note(const ElfW(Nhdr) & note, const char* name, const char* contents) noexcept {
-    if (note.n_namesz != sizeof note_name || note.n_type != 1 ||
-        std::memcmp(name, note_name, sizeof note_name) != 0) {
+    if (note.n_namesz != sizeof note_name || note.n_descsz != sizeof(std::int32_t) ||
+        note.n_type != 1 || std::memcmp(name, note_name, sizeof note_name) != 0) {
         return nullptr;
     }
-    std::int64_t distance = 0;
+    std::int32_t distance = 0;
     std::memcpy(&distance, contents, sizeof distance);
     return reinterpret_cast<runs_fiber>(reinterpret_cast<std::intptr_t>(contents) + distance);
 }
