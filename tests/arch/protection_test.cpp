@@ -2,6 +2,7 @@
 // asks the linker about the promises of the port's own object.
 #include "arch/context.h"
 #include "flow.h"
+#include "tests/support/report.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,6 +13,9 @@
 #include <link.h>
 
 TEST_CASE("no part of the program asks for an executable stack") {
+#if defined(__mips__)
+    return heddle::test::skip("MIPS: the C library asks for an executable stack itself");
+#endif
     struct stack_header {
         bool found = false;
         bool executable = false;
