@@ -47,6 +47,26 @@
 #define HEDDLE_END                                                                                 \
     .section .note.GNU-stack, "", %progbits
 
+#elif defined(__MACH__)
+
+// Statements that a preprocessor's macro puts on one line are separated differently for each CPU
+// here, so these are the assembler's own. Names of C begin with an underscore.
+.macro heddle_function name
+    .text
+    .p2align 6
+    .globl \name
+    .private_extern \name
+\name:
+    .cfi_startproc
+.endm
+#define HEDDLE_FUNCTION(name) heddle_function _##name
+
+#define HEDDLE_FUNCTION_END(name) .cfi_endproc
+
+// There are no property notes, and stacks are never executable.
+#define HEDDLE_PROPERTY(type, features)
+#define HEDDLE_END .subsections_via_symbols
+
 #else
-#error "heddle's assembly knows only ELF so far: add this object format to arch/asm.h"
+#error "heddle's assembly knows only ELF and Mach-O so far: add this object format to arch/asm.h"
 #endif

@@ -1,0 +1,127 @@
+"""Ports assembled for systems that nothing here can run: what arch/README.md calls "assembles".
+
+One assembler makes objects of a port for Linux and for the other system. They hold the same code,
+byte for byte, the same unwind information, and the same functions, hidden from other libraries. So
+what was seen of the code on Linux holds there too; of the system itself nothing is shown.
+"""
+
+import os
+import re
+
+import programs
+from support import process
+
+ASSEMBLER = ("clang-19", "-Wall", "-Werror", "-c")
+
+# The port, the Linux where it was tested, and the others. Apple's are Mach-O, the rest ELF.
+SYSTEMS = (
+    ("x86_64-sysv", "x86_64-linux-gnu",
+     ("x86_64-apple-macosx11", "x86_64-unknown-freebsd", "x86_64-unknown-netbsd",
+      "x86_64-unknown-openbsd")),
+    ("aarch64-aapcs", "aarch64-linux-gnu",
+     ("arm64-apple-macosx11", "aarch64-unknown-freebsd", "aarch64-unknown-netbsd",
+      "aarch64-unknown-openbsd")),
+    ("i386-sysv", "i386-linux-gnu", ("i386-unknown-freebsd", "i386-unknown-openbsd")),
+    ("riscv64-lp64d", "riscv64-linux-gnu", ("riscv64-unknown-freebsd", "riscv64-unknown-openbsd")),
+    ("mips64-n64", "mips64el-linux-gnuabi64", ("mips64el-unknown-openbsd",)),
+)
+
+
+def checks(check, folder):
+    """Every port for every other system."""
+    for port, linux, others in SYSTEMS:
+        for other in others:
+            for setting, flags in (("thread", ()), ("preserved", ("-DHEDDLE_FP_PRESERVED",))):
+                check(f"{port}: the same for {other} as for Linux, fp_environment={setting}",
+                      lambda: compare(port, linux, other, flags, folder))
+
+
+def compare(port, linux, other, flags, folder):
+    """What differs between the objects of a port for two systems, or is not as it should be."""
+    source = os.path.join(programs.ROOT, "arch", port + ".S")
+    with open(source, encoding="utf-8") as text:
+        names = sorted(re.findall(r"^HEDDLE_FUNCTION\((\w+)\)", text.read(), re.M))
+    try:
+        here, there = (Object(source, system, flags, os.path.join(folder, system))
+                       for system in (linux, other))
+        problems = here.problems(names) + there.problems(names)
+        if here.code() != there.code():
+            problems.append("the code differs")
+        if here.unwinding() != there.unwinding():
+            problems.append("the unwind information differs")
+        return problems
+    except ToolFailed as failed:
+        return [str(failed)]
+
+
+class ToolFailed(Exception):
+    """A tool had something to complain of."""
+
+
+def tool(*command):
+    """What a command prints. It must succeed."""
+    finished = process.run(command, dict(os.environ), programs.LIMIT_S)
+    if finished.status != 0:
+        raise ToolFailed(f"{' '.join(command)}: {finished.how()}: {finished.output}")
+    return finished.output
+
+
+class Object:
+    """A port's object for one system."""
+
+    def __init__(self, source, system, flags, path):
+        self.path = path + ".o"
+        self.is_mach_o = "-apple-" in system
+        said = tool(*ASSEMBLER, "--target=" + system, *flags, source, "-o", self.path)
+        if said:
+            raise ToolFailed(said)
+
+    def code(self):
+        """The bytes of its functions."""
+        section = "__TEXT,__text" if self.is_mach_o else ".text"
+        copy = self.path + ".text"
+        tool("llvm-objcopy-19", f"--dump-section={section}={copy}", self.path, os.devnull)
+        with open(copy, "rb") as code:
+            return code.read()
+
+    def unwinding(self):
+        """Its unwind information, without the addresses at which it happens to lie."""
+        lines = tool("llvm-dwarfdump-19", "--eh-frame", self.path).splitlines()
+        return [line.partition(" to ")[0].strip() for line in lines
+                if re.match(r"\s+DW_CFA_(?!nop)", line)]
+
+    def problems(self, names):
+        """What is wrong with its symbols and sections; `names` are those of its functions."""
+        found = []
+        symbols = self.hidden_mach_o() if self.is_mach_o else self.hidden_elf()
+        if symbols != names:
+            found.append(f"{self.path}: the hidden functions are {symbols}, not {names}")
+        if len(self.code()) == 0 or not self.unwinding():
+            found.append(f"{self.path}: no code, or no unwind information")
+        listed = tool("llvm-objdump-19", "--section-headers", self.path)
+        sections = set(re.findall(r"^\s+\d+ (\S+)", listed, re.M))
+        if self.is_mach_o:
+            extra = sections - {"__text", "__eh_frame", "__compact_unwind"}
+            if extra:
+                found.append(f"{self.path}: sections that mean nothing there: {extra}")
+            # What Apple reserves for itself.
+            if re.search(r"\b[wx]18\b", tool("llvm-objdump-19", "-d", self.path)):
+                found.append(f"{self.path}: x18 is touched")
+        elif ".note.GNU-stack" not in sections:
+            found.append(f"{self.path}: the stack may become executable")
+        return found
+
+    def hidden_elf(self):
+        """The names of its functions that are hidden, if all global symbols are."""
+        listed = tool("llvm-readobj-19", "--elf-output-style=GNU", "--symbols", self.path)
+        symbols = re.findall(r" (\w+) +(GLOBAL|WEAK) +(\w+) +(?:\[.*\] +)?\w+ (\w+)$", listed, re.M)
+        return sorted(name if (kind, sight) == ("FUNC", "HIDDEN") else f"{name} ({kind}, {sight})"
+                      for kind, _, sight, name in symbols)
+
+    def hidden_mach_o(self):
+        """As hidden_elf, without the underscore that C puts before every name."""
+        listed = tool("llvm-nm-19", "--format=darwin", "--extern-only", self.path)
+        symbols = re.findall(r"(\(.*\)) (.*external) (\S+)$", listed, re.M)
+        meant = ("(__TEXT,__text)", "private external")
+        return sorted(name[1:] if (place, sight) == meant and name[0] == "_"
+                      else f"{name} ({place}, {sight})" for place, sight, name in symbols)
