@@ -65,14 +65,15 @@ HEDDLE_FUNCTION(heddle_switch)
     .cfi_offset %r11, HEDDLE_SAVE_R11 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset %r12, HEDDLE_SAVE_R12 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset %r13, HEDDLE_SAVE_R13 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f8, HEDDLE_SAVE_F8 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f9, HEDDLE_SAVE_F9 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f10, HEDDLE_SAVE_F10 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f11, HEDDLE_SAVE_F11 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f12, HEDDLE_SAVE_F12 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f13, HEDDLE_SAVE_F13 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f14, HEDDLE_SAVE_F14 - HEDDLE_SAVE_AREA_BYTES
-    .cfi_offset %f15, HEDDLE_SAVE_F15 - HEDDLE_SAVE_AREA_BYTES
+    // f8 to f15 by their numbers in DWARF, which go by twos: GNU as takes %f9 for the number of f10.
+    .cfi_offset 24, HEDDLE_SAVE_F8 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 28, HEDDLE_SAVE_F9 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 25, HEDDLE_SAVE_F10 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 29, HEDDLE_SAVE_F11 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 26, HEDDLE_SAVE_F12 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 30, HEDDLE_SAVE_F13 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 27, HEDDLE_SAVE_F14 - HEDDLE_SAVE_AREA_BYTES
+    .cfi_offset 31, HEDDLE_SAVE_F15 - HEDDLE_SAVE_AREA_BYTES
     lmg     %r6, %r13, HEDDLE_SAVE_R6(%r15)
     ld      %f8, HEDDLE_SAVE_F8(%r15)
     ld      %f9, HEDDLE_SAVE_F9(%r15)

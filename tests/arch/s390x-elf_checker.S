@@ -21,21 +21,21 @@ HEDDLE_FUNCTION(heddle_test_switch)
     aghi    %r15, -232
     .cfi_adjust_cfa_offset 232
     std     %f8, 160(%r15)
-    .cfi_rel_offset %f8, 160
+    .cfi_rel_offset 24, 160
     std     %f9, 168(%r15)
-    .cfi_rel_offset %f9, 168
+    .cfi_rel_offset 28, 168
     std     %f10, 176(%r15)
-    .cfi_rel_offset %f10, 176
+    .cfi_rel_offset 25, 176
     std     %f11, 184(%r15)
-    .cfi_rel_offset %f11, 184
+    .cfi_rel_offset 29, 184
     std     %f12, 192(%r15)
-    .cfi_rel_offset %f12, 192
+    .cfi_rel_offset 26, 192
     std     %f13, 200(%r15)
-    .cfi_rel_offset %f13, 200
+    .cfi_rel_offset 30, 200
     std     %f14, 208(%r15)
-    .cfi_rel_offset %f14, 208
+    .cfi_rel_offset 27, 208
     std     %f15, 216(%r15)
-    .cfi_rel_offset %f15, 216
+    .cfi_rel_offset 31, 216
     stg     %r5, 224(%r15)
 
     lmg     %r6, %r13, 0(%r5)
@@ -60,21 +60,21 @@ HEDDLE_FUNCTION(heddle_test_switch)
     std     %f15, 120(%r5)
 
     ld      %f8, 160(%r15)
-    .cfi_restore %f8
+    .cfi_restore 24
     ld      %f9, 168(%r15)
-    .cfi_restore %f9
+    .cfi_restore 28
     ld      %f10, 176(%r15)
-    .cfi_restore %f10
+    .cfi_restore 25
     ld      %f11, 184(%r15)
-    .cfi_restore %f11
+    .cfi_restore 29
     ld      %f12, 192(%r15)
-    .cfi_restore %f12
+    .cfi_restore 26
     ld      %f13, 200(%r15)
-    .cfi_restore %f13
+    .cfi_restore 30
     ld      %f14, 208(%r15)
-    .cfi_restore %f14
+    .cfi_restore 27
     ld      %f15, 216(%r15)
-    .cfi_restore %f15
+    .cfi_restore 31
     aghi    %r15, 232
     .cfi_adjust_cfa_offset -232
     lmg     %r6, %r14, 48(%r15)
