@@ -116,8 +116,8 @@ HEDDLE_FUNCTION(heddle_switch)
 #ifdef HEDDLE_FP_PRESERVED
     // Written only if it differs, which is rare: a write may hold up all that follows.
     ldr     x13, [x9, HEDDLE_SAVE_FPCR]
-    cmp     x11, x13
-    b.eq    1f
+    eor     x11, x11, x13
+    cbz     x11, 1f
     msr     fpcr, x13
 1:
 #endif
