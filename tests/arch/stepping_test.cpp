@@ -1,56 +1,46 @@
 // Unwinds at every instruction of a switch, as a profiler or a debugger would that happened to
-// stop there: the processor traps after each instruction, and the handler walks the stack.
-//
-// Needs a processor that a program can step by itself, so it is for x86-64 and i386 alone. It knows
-// their ports: the registers, the entry stub, and that a saved stack pointer points at a return
-// address.
+// stop there. How it is stopped there, and what that needs to know of the CPU, is in stepper.h.
 #include "flow.h"
+#include "stepper.h"
 
 #include <doctest/doctest.h>
 
-#if (defined(__x86_64__) || defined(__i386__)) && defined(__linux__)
+#ifdef HEDDLE_TEST_STEPPER
 
 #include "checker.h"
 #include "tests/support/report.hpp"
 
-#include <signal.h>
-#include <ucontext.h>
-
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include <unwind.h>
 
 using heddle::test::stack;
+using heddle::test::stepper;
+namespace cpu = heddle::test::cpu;
 
 extern "C" [[gnu::weak]] void heddle_entry();
 extern "C" [[gnu::weak]] int unw_step(void*);  // there with LLVM's libunwind
 
 namespace {
 
-// The numbers of the preserved registers in DWARF (System V ABI: AMD64 supplement, table 3.36;
-// Intel386 supplement, section 2.4), in the checker's order, and what a signal handler and the
-// compiler call the program counter and the flags.
-#ifdef __x86_64__
-constexpr int register_numbers[] = {3, 6, 12, 13, 14, 15};
-constexpr auto program_counter = REG_RIP;
-#define read_flags __builtin_ia32_readeflags_u64
-#define write_flags __builtin_ia32_writeeflags_u64
-#else
-constexpr int register_numbers[] = {3, 5, 6, 7};
-constexpr auto program_counter = REG_EIP;
-#define read_flags __builtin_ia32_readeflags_u32
-#define write_flags __builtin_ia32_writeeflags_u32
-#endif
-using registers = std::array<std::uint64_t, std::size(register_numbers)>;
+using registers = std::array<std::uint64_t, std::size(cpu::registers)>;
 
 /// One flow as the unwinder should describe it while heddle_switch runs on its behalf.
 struct caller {
     const void* function = nullptr;    ///< that called heddle_switch
     std::uintptr_t stack_pointer = 0;  ///< after heddle_switch will have returned there
     registers values = {};
-    bool operator==(const caller&) const = default;
 };
+
+/// Whether `found` is `left`, whose registers the unwinder finds in the frame of the signal.
+bool is(const caller& found, const caller& left) {
+    return found.function == left.function && found.stack_pointer == left.stack_pointer &&
+           std::equal(left.values.begin(), left.values.begin() + cpu::registers_of_signals,
+                      found.values.begin());
+}
 
 /// What the unwinder said at one instruction.
 struct step {
@@ -76,7 +66,8 @@ struct walk {
 _Unwind_Reason_Code visit(_Unwind_Context* frame, void* argument) {
     auto& it = *static_cast<walk*>(argument);
     const auto address = _Unwind_GetIP(frame);
-    if (it.depth < 0 && address != it.interrupted) {
+    // s390x stops 2 bytes behind the beginning, and for MIPS libgcc's unwinder adds them.
+    if (it.depth < 0 && address != it.interrupted && address != it.interrupted + 2) {
         return _URC_NO_REASON;  // the handler and its trampoline
     }
     ++it.depth;
@@ -93,7 +84,7 @@ _Unwind_Reason_Code visit(_Unwind_Context* frame, void* argument) {
         it.into->found.function = function;
         it.into->found.stack_pointer = it.into->last_cfa;
         for (std::size_t i = 0; i < it.into->found.values.size(); ++i) {
-            it.into->found.values[i] = _Unwind_GetGR(frame, register_numbers[i]);
+            it.into->found.values[i] = _Unwind_GetGR(frame, cpu::registers[i]);
         }
     }
     return it.depth < 100 ? _URC_NO_REASON : _URC_NORMAL_STOP;
@@ -102,33 +93,18 @@ _Unwind_Reason_Code visit(_Unwind_Context* frame, void* argument) {
 std::vector<step> steps;  // has room for all before the stepping begins
 std::size_t switch_under_way = 0;
 
-void on_step(int, siginfo_t*, void* interrupted_context) {
-    const auto* const saved = static_cast<ucontext_t*>(interrupted_context);
-    const auto address = static_cast<std::uintptr_t>(saved->uc_mcontext.gregs[program_counter]);
-    const void* const function =
-        _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(address + 1));
-    if (function != reinterpret_cast<void*>(heddle_switch) &&
-        function != reinterpret_cast<void*>(heddle_entry)) {
-        return;
-    }
+void on_step(std::uintptr_t address) {
     if (steps.size() == steps.capacity()) {
         return;
     }
+    const void* const function =
+        _Unwind_FindEnclosingFunction(reinterpret_cast<void*>(address + 1));
     step& now = steps.emplace_back();
     now.number = switch_under_way;
     now.function = function;
     now.offset = static_cast<std::ptrdiff_t>(address - reinterpret_cast<std::uintptr_t>(function));
     walk it{.interrupted = address, .into = &now};
     now.ended = _Unwind_Backtrace(visit, &it) == _URC_END_OF_STACK;
-}
-
-constexpr unsigned trap_flag = 0x100;
-
-void begin_stepping() {
-    write_flags(read_flags() | trap_flag);
-}
-void end_stepping() {
-    write_flags(read_flags() & ~decltype(read_flags()){trap_flag});
 }
 
 // Two flows take turns: four switches, of which the first starts the second flow. Switch n leaves
@@ -141,7 +117,7 @@ void do_switch(std::size_t number) {
     heddle_context& from = contexts[number % 2];
     heddle_context& to = contexts[1 - number % 2];
     std::uint64_t values[checked_registers_max] = {};
-    for (std::size_t i = 0; i < std::size(register_numbers); ++i) {
+    for (std::size_t i = 0; i < std::size(cpu::registers); ++i) {
         callers[number].values[i] = values[i] = 1000 * (number + 1) + i;
     }
     callers[number].function = reinterpret_cast<void*>(heddle_test_switch);
@@ -149,13 +125,9 @@ void do_switch(std::size_t number) {
     heddle_test_switch(&from, &to, 0, values);
 }
 
-std::uintptr_t above_return_address(const heddle_context& suspended) {
-    return reinterpret_cast<std::uintptr_t>(suspended.stack_pointer) + sizeof(void*);
-}
-
 // Whoever resumes after switch `number` notes where it left its flow suspended.
 void note_stack_pointer(std::size_t number) {
-    callers[number].stack_pointer = above_return_address(contexts[number % 2]);
+    callers[number].stack_pointer = cpu::stack_pointer_after(contexts[number % 2]);
 }
 
 void other_flow(void*) {
@@ -166,45 +138,40 @@ void other_flow(void*) {
 }
 
 [[gnu::noinline]] void step_through() {
-    begin_stepping();
+    stepper::begin();
     do_switch(0);
     note_stack_pointer(1);
     do_switch(2);
     note_stack_pointer(3);
-    end_stepping();
+    stepper::end();
 }
 
-/// While it lives, on_step handles the traps, on a stack of its own.
-class handler {
-public:
-    handler() {
-        stack_t own = {};
-        own.ss_sp = memory_.bottom();
-        own.ss_size = memory_.size();
-        sigaltstack(&own, &previous_stack_);
-        struct sigaction action = {};
-        action.sa_sigaction = on_step;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        sigaction(SIGTRAP, &action, &previous_action_);
-    }
-    handler(const handler&) = delete;
-    handler& operator=(const handler&) = delete;
-    ~handler() {
-        sigaction(SIGTRAP, &previous_action_, nullptr);
-        sigaltstack(&previous_stack_, nullptr);
-    }
+// Makes the other flow on `memory` and steps through all switches; `steps` has what was seen.
+// Returns how the unwinder should describe the other flow before it has run.
+caller step_through_all(const stack& memory) {
+    static int argument;
+    heddle::detail::context_make(contexts[1], memory.top(), other_flow, &argument);
+    caller fresh = {.function = reinterpret_cast<void*>(heddle_entry),
+                    .stack_pointer = cpu::stack_pointer_after(contexts[1]),
+                    .values = {}};
+    fresh.values[cpu::entry_place] = reinterpret_cast<std::uintptr_t>(other_flow);
+    fresh.values[cpu::argument_place] = reinterpret_cast<std::uintptr_t>(&argument);
+    steps.clear();
+    steps.reserve(2000);
+    const stepper stepping(on_step);
+    step_through();
+    return fresh;
+}
 
-private:
-    stack memory_;
-    stack_t previous_stack_ = {};
-    struct sigaction previous_action_ = {};
-};
+bool can_step() {
+    return heddle::test::needs_port("its switch has no unwind information") &&
+           heddle::test::needs_processor("it does not know the trap flag");
+}
 
 }  // namespace
 
 TEST_CASE("at every instruction of a switch the unwinder finds the flow that it belongs to") {
-    if (!heddle::test::needs_port("its switch has no unwind information") ||
-        !heddle::test::needs_processor("it does not know the trap flag")) {
+    if (!can_step()) {
         return;
     }
     if (unw_step != nullptr) {
@@ -213,19 +180,8 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
         return heddle::test::skip("LLVM's libunwind looks one byte too low below a signal frame");
     }
     const stack memory;
-    int argument = 0;
-    heddle::detail::context_make(contexts[1], memory.top(), other_flow, &argument);
     const auto top = reinterpret_cast<std::uintptr_t>(memory.top());
-    const caller fresh = {.function = reinterpret_cast<void*>(heddle_entry),
-                          .stack_pointer = above_return_address(contexts[1]),
-                          .values = {reinterpret_cast<std::uintptr_t>(other_flow), 0,
-                                     reinterpret_cast<std::uintptr_t>(&argument)}};
-    steps.clear();
-    steps.reserve(1000);
-    {
-        const handler installed;
-        step_through();
-    }
+    const caller fresh = step_through_all(memory);
     CHECK(steps.size() < steps.capacity());
 
     std::array<int, switches> leaving = {};
@@ -244,7 +200,7 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
         }
         const caller& left = callers[now.number];
         const caller& resumed = now.number == 0 ? fresh : callers[now.number - 1];
-        const bool still_left = entering[now.number] == 0 && now.found == left;
+        const bool still_left = entering[now.number] == 0 && is(now.found, left);
         if (still_left) {
             ++leaving[now.number];
         } else {
@@ -252,7 +208,10 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
             CHECK(now.found.function == resumed.function);
             CHECK(now.found.stack_pointer == resumed.stack_pointer);
             for (std::size_t i = 0; i < resumed.values.size(); ++i) {
-                CHECK(now.found.values[i] == resumed.values[i]);
+                // A fresh context has but these two of us.
+                if (&resumed != &fresh || i == cpu::entry_place || i == cpu::argument_place) {
+                    CHECK(now.found.values[i] == resumed.values[i]);
+                }
             }
         }
         const bool in_test_flow = (now.number % 2 == 0) == still_left;
@@ -268,5 +227,29 @@ TEST_CASE("at every instruction of a switch the unwinder finds the flow that it 
     }
     CHECK(in_entry > 0);
 }
+
+#if defined(__aarch64__) && defined(HEDDLE_FP_PRESERVED)
+
+TEST_CASE("control words that are the same in both contexts are not written") {
+    if (!can_step()) {
+        return;
+    }
+    const stack memory;
+    step_through_all(memory);
+    int reads = 0;
+    int writes = 0;
+    for (const step& now : steps) {
+        std::uint32_t instruction = 0;
+        std::memcpy(&instruction, static_cast<const char*>(now.function) + now.offset,
+                    sizeof instruction);
+        constexpr std::uint32_t without_register = ~std::uint32_t{31};
+        reads += (instruction & without_register) == 0xd53b4400;   // mrs, of FPCR
+        writes += (instruction & without_register) == 0xd51b4400;  // msr, to FPCR
+    }
+    CHECK(reads == switches);
+    CHECK(writes == 0);
+}
+
+#endif
 
 #endif
