@@ -65,7 +65,7 @@ HEDDLE_FUNCTION(heddle_switch)
     .cfi_offset %r11, HEDDLE_SAVE_R11 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset %r12, HEDDLE_SAVE_R12 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset %r13, HEDDLE_SAVE_R13 - HEDDLE_SAVE_AREA_BYTES
-    // f8 to f15 by their numbers in DWARF, which go by twos: GNU as takes %f9 for the number of f10.
+    // f8 to f15 by their numbers in DWARF, which go by twos: GNU as takes %f9 for that of f10.
     .cfi_offset 24, HEDDLE_SAVE_F8 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset 28, HEDDLE_SAVE_F9 - HEDDLE_SAVE_AREA_BYTES
     .cfi_offset 25, HEDDLE_SAVE_F10 - HEDDLE_SAVE_AREA_BYTES
