@@ -5,6 +5,7 @@
 
 #include <cfenv>
 #include <cstring>
+#include <vector>
 
 using heddle::detail::context_restore_fp_environment;
 using heddle::detail::context_save_fp_environment;
@@ -40,6 +41,31 @@ fp_environment set(int mode) {
     return context_save_fp_environment();
 }
 
+// The given words, changed in one bit each: what <cfenv> has no names for, CPU by CPU.
+template <class Words>
+std::vector<Words> unnamed(const Words& given) {
+    std::vector<Words> found;
+    [[maybe_unused]] const auto flip = [&](auto member, auto bit) {
+        Words words = given;
+        words.*member ^= bit;
+        found.push_back(words);
+    };
+    if constexpr (requires { given.mxcsr; }) {
+        flip(&Words::mxcsr, 0x8000U);  // x86: denormal results become zero
+    }
+    if constexpr (requires { given.fpcr; }) {
+        flip(&Words::fpcr, 1U << 24);  // aarch64: denormal numbers become zero
+    }
+    if constexpr (requires { given.fpc; }) {
+        flip(&Words::fpc, 0x10U);  // s390x: the rounding of decimal arithmetic
+    }
+    if constexpr (requires { given.vscr; }) {
+        flip(&Words::fpscr, 1ULL << 32);  // Power: the rounding of decimal arithmetic
+        flip(&Words::vscr, 0x1'0000U);    // and denormal numbers in vectors become zero
+    }
+    return found;
+}
+
 double third() {
     volatile double three = 3;
     return 1 / three;
@@ -57,6 +83,19 @@ TEST_CASE("control words are saved and restored") {
             CHECK(std::fegetround() == mode);
             CHECK(context_save_fp_environment() == words);
         }
+    }
+}
+
+TEST_CASE("control words without a name in <cfenv> are saved and restored") {
+    if (!heddle::test::needs_processor("it keeps no control word but the rounding modes")) {
+        return;
+    }
+    const restored afterwards;
+    for (const fp_environment& words : unnamed(afterwards.words)) {
+        context_restore_fp_environment(words);
+        CHECK(context_save_fp_environment() == words);
+        context_restore_fp_environment(afterwards.words);
+        CHECK(context_save_fp_environment() == afterwards.words);
     }
 }
 
@@ -96,6 +135,29 @@ TEST_CASE("with fp_environment=preserved every context keeps its own control wor
         }
     }
     CHECK(kept_inside);
+}
+
+TEST_CASE("with fp_environment=preserved control words without a name in <cfenv> are kept too") {
+    if (!heddle::test::needs_processor("it keeps no control word but the rounding modes")) {
+        return;
+    }
+    const restored afterwards;
+    for (const fp_environment& words : unnamed(afterwards.words)) {
+        fp_environment begun = {};
+        fp_environment continued = {};
+        context_restore_fp_environment(words);
+        flow other([&](flow& self) {
+            begun = context_save_fp_environment();
+            self.suspend();
+            continued = context_save_fp_environment();
+        });
+        context_restore_fp_environment(afterwards.words);
+        for (const fp_environment* const found : {&begun, &continued}) {
+            other.resume();
+            CHECK(*found == words);
+            CHECK(context_save_fp_environment() == afterwards.words);
+        }
+    }
 }
 
 TEST_CASE("with fp_environment=preserved a fresh context begins with its maker's control words") {
