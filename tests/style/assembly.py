@@ -12,6 +12,9 @@ from tree import Check, Plant
 PORTS = "arch/"
 LINES_MAX = 200
 
+# Ports whose ABI preserves so much that storing, describing and loading it takes more lines.
+LONG_PORTS = {"arch/ppc64le-elfv2.S": 300}
+
 CPU_CONDITION = re.compile(
     r"#\s*(?:if|ifdef|ifndef|elif)\b.*(__x86_64__|__i386__|__aarch64__|__arm__|__riscv|__powerpc"
     r"|__s390|__mips|__loongarch|_M_\w+)")
@@ -55,8 +58,9 @@ def whole_file(path, lines):
     code = [line.partition("//")[0].strip() for line in lines]
     text = "\n".join(code)
     problems = []
-    if is_port and len(lines) >= LINES_MAX:
-        problems.append(f"{path}: {len(lines)} lines; a port stays under {LINES_MAX}")
+    lines_max = LONG_PORTS.get(path, LINES_MAX)
+    if is_port and len(lines) >= lines_max:
+        problems.append(f"{path}: {len(lines)} lines; this port stays under {lines_max}")
     last = next((line for line in reversed(code) if line), "")
     if not last.startswith("HEDDLE_END") and ".note.GNU-stack" not in text:
         problems.append(f"{path}: ends without HEDDLE_END: its stack may become executable")
