@@ -1,5 +1,6 @@
 // tcp_listener: listening, accepting, and sharing a listener.
 #include "tests/io/sockets.hpp"
+#include "tests/support/refused.hpp"
 #include "tests/support/support.hpp"
 
 #include <doctest/doctest.h>
@@ -186,7 +187,7 @@ TEST_CASE("a listener that is moved goes on, and leaves a closed one") {
         CHECK(ec == std::errc::bad_file_descriptor);
         tcp_listener another(any_port());
         to = std::move(another);
-        CHECK(error_of([&] { tcp_stream::connect(at); }).code == std::errc::connection_refused);
+        CHECK(error_of([&] { tcp_stream::connect(at); }).code == refused());
         tcp_listener& same = to;
         to = std::move(same);
         CHECK(to.native_handle() >= 0);

@@ -157,7 +157,10 @@ TEST_CASE_TEMPLATE("a message over a warmed-up TCP stream costs one recv, one se
     CHECK(keeper.count(call::recv) == rounds);
     CHECK(keeper.count(call::send) == rounds);
     CHECK(keeper.count(call::epoll_ctl) == 0);
-    CHECK(keeper.count(call::epoll_pwait2) + keeper.count(call::ppoll) == rounds);
+    // epoll_wait where the system has nothing finer.
+    CHECK(keeper.count(call::epoll_pwait2) + keeper.count(call::epoll_wait) +
+              keeper.count(call::ppoll) ==
+          rounds);
 }
 
 TEST_CASE("epoll registers an attached descriptor once, and a raw one for each wait") {

@@ -3,6 +3,7 @@
 
 #include "runtime/base/random.hpp"
 #include "runtime/base/system.hpp"
+#include "tests/support/refused.hpp"
 #include "tests/support/report.hpp"
 
 #include <fcntl.h>
@@ -178,7 +179,7 @@ TEST_CASE_TEMPLATE("connecting to where nobody listens is refused", Backend, HED
     nobody.fd.reset();
     const owning_fd client = make_tcp_socket();
     connect_request connect(attached(client.get()), nobody);
-    CHECK(under_test.perform(connect) == -ECONNREFUSED);
+    CHECK(under_test.perform(connect) == -refused().value());
     under_test.events().detach(connect.handle);
 }
 
