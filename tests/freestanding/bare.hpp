@@ -5,15 +5,38 @@
 
 namespace heddle::test {
 
-/// Ends the process by the system call of the CPU.
-[[noreturn]] inline void end(long status) {
+/// Calls the kernel. Linux's numbers are the same on all of these CPUs.
+inline long system_call(long number, long first = 0, long second = 0, long third = 0,
+                        long fourth = 0, long fifth = 0) {
 #if defined(__aarch64__)
-    register long number __asm__("x8") = 94;  // exit_group
-    register long first __asm__("x0") = status;
-    __asm__ volatile("svc 0" : : "r"(number), "r"(first) : "memory");
+    register long called __asm__("x8") = number;
+    register long a __asm__("x0") = first;
+    register long b __asm__("x1") = second;
+    register long c __asm__("x2") = third;
+    register long d __asm__("x3") = fourth;
+    register long e __asm__("x4") = fifth;
+    __asm__ volatile("svc 0" : "+r"(a) : "r"(called), "r"(b), "r"(c), "r"(d), "r"(e) : "memory");
+#elif defined(__loongarch64)
+    register long called __asm__("$a7") = number;
+    register long a __asm__("$a0") = first;
+    register long b __asm__("$a1") = second;
+    register long c __asm__("$a2") = third;
+    register long d __asm__("$a3") = fourth;
+    register long e __asm__("$a4") = fifth;
+    __asm__ volatile("syscall 0"
+                     : "+r"(a)
+                     : "r"(called), "r"(b), "r"(c), "r"(d), "r"(e)
+                     : "$t0", "$t1", "$t2", "$t3", "$t4", "$t5", "$t6", "$t7", "$t8", "memory");
 #else
-#error "say here how a program ends on this CPU"
+#error "say here how a program calls the kernel on this CPU"
 #endif
+    return a;
+}
+
+/// Ends the process.
+[[noreturn]] inline void end(long status) {
+    constexpr long exit_group = 94;
+    system_call(exit_group, status);
     __builtin_trap();
 }
 

@@ -7,9 +7,10 @@ from support import process
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 LIMIT_S = 60
 
-# What keeps a compiler from counting on a library or on start-up code.
+# What keeps a compiler from counting on a library, its headers, or on start-up code.
 BARE = ("-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-exceptions",
         "-fno-rtti", "-fno-stack-protector", "-fno-pie", "-no-pie", "-nostdlib", "-static",
+        "-isystem", os.path.join(ROOT, "tests", "freestanding", "include"),
         "-I" + ROOT, "-I" + os.path.join(ROOT, "arch"))
 
 

@@ -23,7 +23,7 @@ CHECKS = {"runner": (),
           "tools": ("g++", "clang", "clang runtime", "meson", "ninja", "valgrind")}
 
 # Checks of ports to other CPUs, which run with them.
-PORT_CHECKS = {"freestanding": ("g++ aarch64", "clang-19", "llvm-19", "qemu")}
+PORT_CHECKS = {"freestanding": ("g++ aarch64", "clang-19", "lld-19", "llvm-19", "qemu")}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ NEEDS = {
     "g++": Need("g++", ("g++",)),
     "clang": Need("clang-14", ("clang++-14", "clang++")),
     "clang-19": Need("clang-19", ("clang++-19",)),
+    "lld-19": Need("lld-19", ("ld.lld-19",)),
     "llvm-19": Need("llvm-19", ("llvm-objcopy-19",)),
     "libc++": Need("libc++-19-dev", files="/usr/lib/llvm-19/include/c++/v1/stop_token"),
     "libc++abi": Need("libc++abi-19-dev", files="/usr/lib/llvm-19/lib/libc++abi.so"),
