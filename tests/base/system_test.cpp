@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -343,10 +345,11 @@ TEST_CASE("waiting for descriptors never ends early") {
 void check_without_pwait2(std::int64_t verdict) {
     const child_result child = run_child([=] {
         const owning_fd epoll(sys::epoll_create());
+        epoll_event event{};
+        sys::epoll_wait(epoll.get(), &event, 1, 1);
         const door_keeper keeper([=](sys::call which, int) -> std::int64_t {
             return which == sys::call::epoll_pwait2 ? verdict : 0;
         });
-        epoll_event event{};
         for (const nanoseconds timeout : {nanoseconds(1), nanoseconds(300us), nanoseconds(2ms)}) {
             const auto begin = steady_clock::now();
             const int count = sys::epoll_wait(epoll.get(), &event, 1, timeout.count());
@@ -356,8 +359,10 @@ void check_without_pwait2(std::int64_t verdict) {
         std::printf("%d+%d", keeper.count(sys::call::epoll_pwait2),
                     keeper.count(sys::call::epoll_wait));
     });
-    // valgrind 3.19 has no epoll_pwait2, which the door remembers from an earlier case.
-    CHECK(child.output == (detail::under_valgrind() ? "0 0 0 0+3" : "0 0 0 1+3"));
+    // Where the system has none (valgrind 3.19, qemu 7.2), the door knows from the first wait.
+    const bool there =
+        ::syscall(SYS_epoll_pwait2, -1, nullptr, 0, nullptr, nullptr, 0) < 0 && errno != ENOSYS;
+    CHECK(child.output == (there ? "0 0 0 1+3" : "0 0 0 0+3"));
 }
 
 TEST_CASE("where epoll_pwait2 is absent or forbidden, waiting still never ends early") {
@@ -406,7 +411,7 @@ TEST_CASE("mapped memory can be written, protected and given back") {
     CHECK(start[0] == 0);
     start[4 * page - 1] = 1;
     CHECK(sys::protect_none(start, page) == 0);
-    CHECK(sys::advise(start + page, page, -1) == -EINVAL);
+    CHECK(sys::advise(start + page + 1, page, MADV_NORMAL) == -EINVAL);
     const pipe_ends pipe;
     const bool may_ask = !detail::under_valgrind();  // which reports whatever writes from no memory
     CHECK((!may_ask || sys::write(pipe.writer.get(), start, 1) == -EFAULT));
