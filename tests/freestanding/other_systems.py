@@ -23,6 +23,7 @@ SYSTEMS = (
       "aarch64-unknown-openbsd")),
     ("i386-sysv", "i386-linux-gnu", ("i386-unknown-freebsd", "i386-unknown-openbsd")),
     ("riscv64-lp64d", "riscv64-linux-gnu", ("riscv64-unknown-freebsd", "riscv64-unknown-openbsd")),
+    ("ppc64le-elfv2", "powerpc64le-linux-gnu", ("powerpc64le-unknown-freebsd",)),
     ("mips64-n64", "mips64el-linux-gnuabi64", ("mips64el-unknown-openbsd",)),
 )
 
