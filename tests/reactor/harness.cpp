@@ -6,12 +6,17 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
 
 namespace heddle::test {
 
@@ -25,6 +30,26 @@ constexpr std::chrono::seconds patience{10};
 
 // Polls after which the late back-end has done all that it can: several times its longest delay.
 constexpr int polls_to_settle = 40;
+
+// Whether a TCP socket of this machine waits for the other end to confirm what it has sent: its
+// retransmission timer runs, which is the first number in the sixth column (Linux,
+// Documentation/networking/proc_net_tcp.rst). The tenth is the inode, by which to find it.
+bool in_flight(int fd) {
+    struct stat own = {};
+    REQUIRE(::fstat(fd, &own) == 0);
+    if (!S_ISSOCK(own.st_mode)) {
+        return false;
+    }
+    std::ifstream table("/proc/net/tcp");
+    for (std::string line; std::getline(table, line);) {
+        std::istringstream words(line);
+        const std::vector<std::string> columns(std::istream_iterator<std::string>(words), {});
+        if (columns.size() > 9 && columns[9] == std::to_string(own.st_ino)) {
+            return columns[5].rfind("01:", 0) == 0;
+        }
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -163,11 +188,20 @@ std::string take(int fd, std::size_t most) {
 
 std::size_t fill(int fd) {
     const std::string content(1024, 'f');
+    const auto give_up = steady_clock::now() + patience;
     std::size_t written = 0;
-    ssize_t count = 0;
-    while ((count = ::write(fd, content.data(), content.size())) > 0) {
-        written += static_cast<std::size_t>(count);
-    }
+    std::size_t before = 0;
+    do {
+        before = written;
+        ssize_t count = 0;
+        while ((count = ::write(fd, content.data(), content.size())) > 0) {
+            written += static_cast<std::size_t>(count);
+        }
+        // A stream that takes no more does so again when the other end has what is on its way.
+        while (in_flight(fd)) {
+            REQUIRE(steady_clock::now() < give_up);
+        }
+    } while (written != before);
     return written;
 }
 
