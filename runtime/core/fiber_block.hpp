@@ -94,12 +94,19 @@ static_assert(sizeof(fiber_block) == 64);
 static_assert(offsetof(fiber_block, context) == 0);
 
 /// The C++ runtime's per-thread exception globals, as the Itanium C++ ABI lays them out
-/// ("Exception Handling", 2.2.2 __cxa_get_globals).
+/// ("Exception Handling", 2.2.2 __cxa_get_globals), with what ARM adds (Exception Handling ABI for
+/// the Arm Architecture, 8.4): the exceptions whose unwinding a destructor interrupts just now.
+/// Those count as uncaught, too.
 struct exception_globals {
     void* caught = nullptr;
     unsigned int uncaught = 0;
+#ifdef __ARM_EABI_UNWINDER__
+    void* propagating = nullptr;
+#endif
 
-    bool any() const noexcept { return caught != nullptr || uncaught != 0; }
+    bool any() const noexcept {
+        return caught != nullptr || uncaught != 0;
+    }
 };
 
 /// Bits of cold_block::mail: why the block is in its home's mailbox. Any thread.
