@@ -24,7 +24,8 @@ CPUS = {
     "i386": Cpu(X86_32, "%esp", "ebx", 4),
     "aarch64": Cpu(r"[xw](?:[0-9]|[12]\d|30)|[vzpbhsdq](?:[0-9]|[12]\d|3[01])|xzr|wzr|fpcr|fpsr"
                    r"|fpmr|lr|nzcv", "sp", "xzr"),
-    "armv7": Cpu(r"r(?:[0-9]|1[0-5])|[sdq](?:[0-9]|[12]\d|3[01])|fpscr|cpsr|apsr|lr",
+    # bx is an instruction of this one.
+    "armv7": Cpu(r"r(?:[0-9]|1[0-5])|[sdq](?:[0-9]|[12]\d|3[01])|fpscr|cpsr|apsr|lr|bx",
                  "sp|r13", "cpsr"),
     "riscv64": Cpu(r"[xf](?:[0-9]|[12]\d|3[01])|f?[ast](?:[0-9]|1[01])|ra|gp|tp|fcsr|frm|fflags",
                    "sp|x2", "frm"),
