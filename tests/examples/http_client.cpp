@@ -38,7 +38,8 @@ std::vector<std::string> command_line(const std::vector<std::string>& options,
         const std::string limit = "ulimit -n " + std::to_string(descriptors_max);
         command = {"sh", "-c", limit + " && exec \"$0\" \"$@\""};
     }
-    command.insert(command.end(), {HTTP_SERVER_PROGRAM, "127.0.0.1:0"});
+    const std::vector<std::string> server = runnable({HTTP_SERVER_PROGRAM, "127.0.0.1:0"});
+    command.insert(command.end(), server.begin(), server.end());
     command.insert(command.end(), options.begin(), options.end());
     return command;
 }

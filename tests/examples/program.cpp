@@ -13,9 +13,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -33,7 +35,19 @@ Result checked(Result result, const char* what) {
 
 }  // namespace
 
+std::vector<std::string> runnable(std::vector<std::string> command) {
+    const char* const emulator = std::getenv("HEDDLE_TEST_EMULATOR");
+    if (emulator == nullptr || command[0].find('/') == std::string::npos) {
+        return command;
+    }
+    std::istringstream words(emulator);
+    std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+    all.insert(all.end(), command.begin(), command.end());
+    return all;
+}
+
 program::program(std::vector<std::string> command) {
+    command = runnable(std::move(command));
     std::vector<char*> arguments;
     for (std::string& word : command) {
         arguments.push_back(word.data());

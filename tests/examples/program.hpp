@@ -10,6 +10,11 @@
 
 namespace heddle::test {
 
+/// The command as the system can run it: a program of another CPU, named by its path, with what
+/// runs this test before it. tests/run says what that is, word by word, in HEDDLE_TEST_EMULATOR.
+/// Tools of the machine itself are named without a path.
+std::vector<std::string> runnable(std::vector<std::string> command);
+
 /// A running program, its standard output at the other end of a pipe. Ended by SIGKILL at the
 /// latest when this dies, or the test. Errors: std::system_error.
 class program {
