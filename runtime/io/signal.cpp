@@ -10,10 +10,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <mutex>
 #include <new>
 #include <string>
@@ -23,11 +27,21 @@ namespace heddle::detail {
 
 namespace {
 
-// Linux has 64 signals (signal(7)), so that a set of them is a word.
-constexpr int signal_max = 64;
+// Linux has 64 signals (signal(7)), and 127 on MIPS: a set of them is a word or two.
+constexpr int signal_max = NSIG - 1;
+constexpr int word_bits = 64;
+constexpr std::size_t words = (signal_max + word_bits - 1) / word_bits;
+
+constexpr std::size_t word_of(int number) noexcept {
+    return static_cast<std::size_t>((number - 1) / word_bits);
+}
 
 constexpr std::uint64_t bit_of(int number) noexcept {
-    return std::uint64_t{1} << (number - 1);
+    return std::uint64_t{1} << ((number - 1) % word_bits);
+}
+
+constexpr int number_of(std::size_t word, std::uint64_t lowest_of) noexcept {
+    return static_cast<int>(word) * word_bits + std::countr_zero(lowest_of) + 1;
 }
 
 }  // namespace
@@ -38,8 +52,8 @@ constexpr std::uint64_t bit_of(int number) noexcept {
 /// The eventfd is readable whenever `arrived` is not empty, or somebody who has just read it is
 /// about to take a signal and to make it readable for the rest.
 struct signal_slot {
-    std::atomic<std::uint64_t> wanted = 0;   ///< the signals of the set; 0: the slot is not in use
-    std::atomic<std::uint64_t> arrived = 0;  ///< and not yet taken by a wait
+    std::atomic<std::uint64_t> wanted[words] = {};   ///< the signals of the set
+    std::atomic<std::uint64_t> arrived[words] = {};  ///< and not yet taken by a wait
     std::atomic<int> event = -1;
     signal_slot* next = nullptr;  ///< constant once the slot is in the list
     bool in_use = false;          ///< under signals_lock
@@ -96,12 +110,13 @@ void pass_on(int number, siginfo_t* info, void* context) {
 // Notes the signal in every set that wants it; whether there was one.
 bool deliver(int number) noexcept {
     const std::uint64_t bit = bit_of(number);
+    const std::size_t word = word_of(number);
     bool wanted = false;
     handlers_at_work.fetch_add(1);
     for (signal_slot* slot = slots.load(); slot != nullptr; slot = slot->next) {
-        if ((slot->wanted.load() & bit) != 0) {
+        if ((slot->wanted[word].load() & bit) != 0) {
             wanted = true;
-            if ((slot->arrived.fetch_or(bit) & bit) == 0) {
+            if ((slot->arrived[word].fetch_or(bit) & bit) == 0) {
                 sys::signal_eventfd(slot->event.load());
             }
         }
@@ -163,12 +178,23 @@ signal_slot& take_slot() {
     return *fresh;
 }
 
+using signal_words = std::array<std::uint64_t, words>;
+
+// What the slot's set wanted, which it wants no more.
+signal_words take_wanted(signal_slot& slot) noexcept {
+    signal_words taken;
+    for (std::size_t word = 0; word < words; ++word) {
+        taken[word] = slot.wanted[word].exchange(0);
+    }
+    return taken;
+}
+
 // A forked child has no set: nothing of what it inherits may touch the parent's descriptors, and
 // the threads that were in a handler or under the lock are not there to leave.
 void forget_sets_in_child() noexcept {
     handlers_at_work.store(0);
     for (signal_slot* slot = slots.load(); slot != nullptr; slot = slot->next) {
-        slot->wanted.store(0);
+        take_wanted(*slot);
         if (const int event = slot->event.exchange(-1); event >= 0) {
             sys::close(event);
         }
@@ -196,9 +222,11 @@ void prepare_for_forks() {
 }
 
 template <class F>
-void for_each_signal(std::uint64_t signals, F f) {
-    for (; signals != 0; signals &= signals - 1) {
-        f(std::countr_zero(signals) + 1);
+void for_each_signal(const signal_words& signals, F f) {
+    for (std::size_t word = 0; word < words; ++word) {
+        for (std::uint64_t rest = signals[word]; rest != 0; rest &= rest - 1) {
+            f(number_of(word, rest));
+        }
     }
 }
 
@@ -222,28 +250,39 @@ const char* objection_to(int number) noexcept {
                : nullptr;
 }
 
-std::uint64_t checked_signals(std::initializer_list<int> numbers) {
-    std::uint64_t signals = 0;
+signal_words checked_signals(std::initializer_list<int> numbers) {
+    signal_words signals = {};
     for (const int number : numbers) {
         if (const char* const why = objection_to(number)) {
             throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                                     "heddle::signal_set: signal " + std::to_string(number) + " " +
                                         why);
         }
-        signals |= bit_of(number);
+        signals[word_of(number)] |= bit_of(number);
     }
     return signals;
 }
 
+// Takes the lowest signal of a word that has arrived; 0 if there is none.
+int take_arrived(signal_slot& slot, std::size_t word) noexcept {
+    std::uint64_t before = slot.arrived[word].load();
+    while (before != 0 &&
+           !slot.arrived[word].compare_exchange_weak(before, before & (before - 1))) {
+    }
+    return before == 0 ? 0 : number_of(word, before);
+}
+
 // Takes the lowest signal that has arrived; 0 if another wait was quicker.
 int take_arrived(signal_slot& slot) noexcept {
-    std::uint64_t before = slot.arrived.load();
-    while (before != 0 && !slot.arrived.compare_exchange_weak(before, before & (before - 1))) {
+    int number = 0;
+    for (std::size_t word = 0; word < words && number == 0; ++word) {
+        number = take_arrived(slot, word);
     }
-    if ((before & (before - 1)) != 0) {
+    if (number != 0 && std::any_of(std::begin(slot.arrived), std::end(slot.arrived),
+                                   [](const auto& word) { return word.load() != 0; })) {
         sys::signal_eventfd(slot.event.load());  // for the others, which this read has unmade
     }
-    return before == 0 ? 0 : std::countr_zero(before) + 1;
+    return number;
 }
 
 }  // namespace
@@ -278,7 +317,7 @@ inline namespace v1 {
 
 signal_set::signal_set(std::initializer_list<int> signals) {
     using namespace detail;
-    const std::uint64_t wanted = checked_signals(signals);
+    const signal_words wanted = checked_signals(signals);
     const int event = sys::eventfd();
     if (event < 0) {
         throw std::system_error(-event, std::system_category(),
@@ -293,7 +332,9 @@ signal_set::signal_set(std::initializer_list<int> signals) {
         throw;
     }
     slot_->event.store(event);
-    slot_->wanted.store(wanted);
+    for (std::size_t word = 0; word < words; ++word) {
+        slot_->wanted[word].store(wanted[word]);
+    }
     for_each_signal(wanted, catch_signal);
 }
 
@@ -315,14 +356,16 @@ signal_set::~signal_set() {
         return;
     }
     const std::lock_guard guard(signals_lock);
-    for_each_signal(slot_->wanted.exchange(0), release_signal);
+    for_each_signal(take_wanted(*slot_), release_signal);
     while (handlers_at_work.load() != 0) {
         sched_yield();  // a handler may still write to our descriptor
     }
     if (const int event = slot_->event.exchange(-1); event >= 0) {  // not so in a forked child
         sys::close(event);
     }
-    slot_->arrived.store(0);
+    for (std::atomic<std::uint64_t>& word : slot_->arrived) {
+        word.store(0);
+    }
     slot_->in_use = false;
 }
 
