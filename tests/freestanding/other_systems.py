@@ -22,6 +22,8 @@ SYSTEMS = (
      ("arm64-apple-macosx11", "aarch64-unknown-freebsd", "aarch64-unknown-netbsd",
       "aarch64-unknown-openbsd")),
     ("i386-sysv", "i386-linux-gnu", ("i386-unknown-freebsd", "i386-unknown-openbsd")),
+    ("armv7-aapcs", "armv7-linux-gnueabihf",
+     ("armv7-unknown-freebsd-gnueabihf", "armv7-unknown-openbsd-gnueabihf")),
     ("riscv64-lp64d", "riscv64-linux-gnu", ("riscv64-unknown-freebsd", "riscv64-unknown-openbsd")),
     ("ppc64le-elfv2", "powerpc64le-linux-gnu", ("powerpc64le-unknown-freebsd",)),
     ("mips64-n64", "mips64el-linux-gnuabi64", ("mips64el-unknown-openbsd",)),
@@ -77,19 +79,29 @@ class Object:
         if said:
             raise ToolFailed(said)
 
+    def section(self, name):
+        """The bytes of a section."""
+        copy = self.path + ".section"
+        tool("llvm-objcopy-19", f"--dump-section={name}={copy}", self.path, os.devnull)
+        with open(copy, "rb") as section:
+            return section.read()
+
     def code(self):
         """The bytes of its functions."""
-        section = "__TEXT,__text" if self.is_mach_o else ".text"
-        copy = self.path + ".text"
-        tool("llvm-objcopy-19", f"--dump-section={section}={copy}", self.path, os.devnull)
-        with open(copy, "rb") as code:
-            return code.read()
+        return self.section("__TEXT,__text" if self.is_mach_o else ".text")
 
     def unwinding(self):
         """Its unwind information, without the addresses at which it happens to lie."""
+        if ".ARM.exidx" in self.sections():
+            return self.section(".ARM.exidx")
         lines = tool("llvm-dwarfdump-19", "--eh-frame", self.path).splitlines()
         return [line.partition(" to ")[0].strip() for line in lines
                 if re.match(r"\s+DW_CFA_(?!nop)", line)]
+
+    def sections(self):
+        """The names of its sections."""
+        listed = tool("llvm-objdump-19", "--section-headers", self.path)
+        return set(re.findall(r"^\s+\d+ (\S+)", listed, re.M))
 
     def problems(self, names):
         """What is wrong with its symbols and sections; `names` are those of its functions."""
@@ -99,16 +111,14 @@ class Object:
             found.append(f"{self.path}: the hidden functions are {symbols}, not {names}")
         if len(self.code()) == 0 or not self.unwinding():
             found.append(f"{self.path}: no code, or no unwind information")
-        listed = tool("llvm-objdump-19", "--section-headers", self.path)
-        sections = set(re.findall(r"^\s+\d+ (\S+)", listed, re.M))
         if self.is_mach_o:
-            extra = sections - {"__text", "__eh_frame", "__compact_unwind"}
+            extra = self.sections() - {"__text", "__eh_frame", "__compact_unwind"}
             if extra:
                 found.append(f"{self.path}: sections that mean nothing there: {extra}")
             # What Apple reserves for itself.
             if re.search(r"\b[wx]18\b", tool("llvm-objdump-19", "-d", self.path)):
                 found.append(f"{self.path}: x18 is touched")
-        elif ".note.GNU-stack" not in sections:
+        elif ".note.GNU-stack" not in self.sections():
             found.append(f"{self.path}: the stack may become executable")
         return found
 
