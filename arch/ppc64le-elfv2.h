@@ -173,33 +173,40 @@ static_assert(ppc64le_r_at(31) == HEDDLE_SAVE_R31);
 static_assert(offsetof(ppc64le_frame, callers_chain) == HEDDLE_SAVES_BYTES);
 static_assert(offsetof(ppc64le_frame, cr) == HEDDLE_SAVES_BYTES + HEDDLE_CALLER_CR);
 static_assert(sizeof(ppc64le_frame) == HEDDLE_FRAME_BYTES);
-static_assert(HEDDLE_SAVE_V20 % 16 == 0 && HEDDLE_SAVES_BYTES % 16 == 0);
+static_assert(HEDDLE_SAVE_VSCR % 16 == 0 && HEDDLE_SAVE_V20 % 16 == 0 &&
+              HEDDLE_SAVES_BYTES % 16 == 0);
 
 /// What 2.2.1 calls limited-access bits: those of FPSCR that enable exceptions and choose the
 /// rounding of binary and decimal arithmetic, and the non-Java bit of VSCR, by which vector
-/// arithmetic takes denormal numbers for zero.
+/// arithmetic takes denormal numbers for zero. Eight bytes, since every fiber has them.
 struct fp_environment {
-    std::uint64_t fpscr = 0;
-    std::uint32_t vscr = 0;
+    std::uint32_t fpscr = 0;          ///< of its lower half
+    std::uint16_t fpscr_decimal = 0;  ///< of its upper half
+    std::uint16_t vscr_upper = 0;     ///< of VSCR's upper half
     bool operator==(const fp_environment&) const = default;
+
+    /// FPSCR with these bits and no other.
+    std::uint64_t whole_fpscr() const { return std::uint64_t{fpscr_decimal} << 32 | fpscr; }
+    /// VSCR likewise.
+    std::uint32_t whole_vscr() const { return std::uint32_t{vscr_upper} << 16; }
 };
 
 /// Reads the calling thread's control bits. Status flags are volatile and left out.
 inline fp_environment context_save_fp_environment() noexcept {
-    constexpr std::uint64_t fpscr_control_bits = 0x7'0000'00ff;
-    constexpr std::uint32_t vscr_control_bits = 0x1'0000;
     double fpscr;
     __vector unsigned vscr;
     __asm__ volatile("mffs %0" : "=d"(fpscr));
     __asm__ volatile("mfvscr %0" : "=v"(vscr));
-    return {.fpscr = __builtin_bit_cast(std::uint64_t, fpscr) & fpscr_control_bits,
-            .vscr = vscr[0] & vscr_control_bits};
+    const auto bits = __builtin_bit_cast(std::uint64_t, fpscr);
+    return {.fpscr = static_cast<std::uint32_t>(bits & 0xff),
+            .fpscr_decimal = static_cast<std::uint16_t>(bits >> 32 & 7),
+            .vscr_upper = static_cast<std::uint16_t>(vscr[0] >> 16 & 1)};
 }
 
 /// Sets the calling thread's control bits, and in VSCR clears the flag of saturation beside them.
 inline void context_restore_fp_environment(const fp_environment& words) noexcept {
-    const auto fpscr = __builtin_bit_cast(double, words.fpscr);
-    const __vector unsigned vscr = {words.vscr, 0, 0, 0};
+    const auto fpscr = __builtin_bit_cast(double, words.whole_fpscr());
+    const __vector unsigned vscr = {words.whole_vscr(), 0, 0, 0};
     // The fields with the binary bits, and the field of the upper half with the decimal ones.
     __asm__ volatile("mtfsf 0x03, %0\n\tmtfsf 0x01, %0, 0, 1" : : "d"(fpscr));
     __asm__ volatile("mtvscr %0" : : "v"(vscr));
@@ -214,8 +221,8 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
     frame->back_chain = reinterpret_cast<std::uint64_t>(&frame->callers_chain);
 #ifdef HEDDLE_FP_PRESERVED
     const fp_environment words = context_save_fp_environment();
-    frame->fpscr = words.fpscr;
-    frame->vscr = words.vscr;
+    frame->fpscr = words.whole_fpscr();
+    frame->vscr = words.whole_vscr();
 #endif
     frame->r14 = reinterpret_cast<std::uint64_t>(entry);
     frame->r15 = reinterpret_cast<std::uint64_t>(argument);

@@ -47,7 +47,7 @@ std::vector<Words> unnamed(const Words& given) {
     std::vector<Words> found;
     [[maybe_unused]] const auto flip = [&](auto member, auto bit) {
         Words words = given;
-        words.*member ^= bit;
+        words.*member = static_cast<decltype(bit)>(words.*member ^ bit);
         found.push_back(words);
     };
     if constexpr (requires { given.mxcsr; }) {
@@ -59,9 +59,9 @@ std::vector<Words> unnamed(const Words& given) {
     if constexpr (requires { given.fpc; }) {
         flip(&Words::fpc, 0x10U);  // s390x: the rounding of decimal arithmetic
     }
-    if constexpr (requires { given.vscr; }) {
-        flip(&Words::fpscr, 1ULL << 32);  // Power: the rounding of decimal arithmetic
-        flip(&Words::vscr, 0x1'0000U);    // and denormal numbers in vectors become zero
+    if constexpr (requires { given.vscr_upper; }) {
+        flip(&Words::fpscr_decimal, std::uint16_t{1});  // Power: the rounding of decimal arithmetic
+        flip(&Words::vscr_upper, std::uint16_t{1});     // and denormals in vectors become zero
     }
     return found;
 }
