@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import glob
 import json
 import os
 import shutil
@@ -35,7 +34,7 @@ class Program:
     @property
     def is_doctest(self):
         """By the naming rule of tests/meson.build; any other program is judged by its exit."""
-        return os.path.basename(self.command[0]).endswith("_test")
+        return os.path.basename(self.command[0]).removesuffix(".exe").endswith("_test")
 
 
 @contextlib.contextmanager
@@ -65,8 +64,7 @@ def configure(root, folder, compiler, options):
     version = subprocess.run([compiler, "--version"], stdout=subprocess.PIPE, check=True).stdout
     with open(os.path.join(root, "meson_options.txt"), encoding="utf-8") as text:
         made_with = f"{compiler}\n{version.decode()}\n{options}\n{text.read()}"
-    parts = sorted(glob.glob("**/meson.build", root_dir=root, recursive=True))
-    stamp = {"made with": made_with, "parts": [part for part in parts if part[:6] != "build/"]}
+    stamp = {"made with": made_with, "parts": sorted(_parts(root))}
     stamp_path = os.path.join(folder, "heddle-stamp.json")
     found = _load(stamp_path)
     if found == stamp:
@@ -88,6 +86,15 @@ def configure(root, folder, compiler, options):
     with open(stamp_path, "w", encoding="utf-8") as file:
         json.dump(stamp, file)
     return None
+
+
+def _parts(root):
+    """The folders with a meson.build. build/ is not entered, because Wine has a link to / there."""
+    for folder, folders, names in os.walk(root):
+        if folder == root:
+            folders[:] = [name for name in folders if name != "build" and name[0] != "."]
+        if "meson.build" in names:
+            yield os.path.relpath(folder, root)
 
 
 def ninja(folder, targets, jobs):
