@@ -13,11 +13,18 @@
 namespace heddle::test {
 namespace {
 
+#ifdef _WIN32
+constexpr int as_bytes_for_us_alone = O_BINARY | O_NOINHERIT;
+#else
+constexpr int as_bytes_for_us_alone = O_CLOEXEC;
+#endif
+
 // Opened once and kept, so that a test which uses up every descriptor can still report.
 int log_descriptor() {
     static const int descriptor = [] {
         const char* path = std::getenv("HEDDLE_TEST_LOG");
-        return path == nullptr ? -1 : ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | as_bytes_for_us_alone;
+        return path == nullptr ? -1 : ::open(path, flags, 0644);
     }();
     return descriptor;
 }
@@ -58,7 +65,8 @@ void log_event(std::string_view verb, std::string_view text) {
     line.insert(0, std::string(verb) + '\t');
     line += '\n';
     // One write per line: O_APPEND keeps the lines of a forked child whole.
-    if (::write(descriptor, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    const auto size = static_cast<unsigned>(line.size());
+    if (::write(descriptor, line.data(), size) != static_cast<ssize_t>(size)) {
         std::fputs("heddle: the test log cannot be written\n", stderr);
         std::abort();
     }

@@ -14,6 +14,10 @@
 #include <cstdio>
 #include <string>
 
+#ifdef _WIN32
+#include <windows.h>
+#endif
+
 namespace {
 
 using heddle::test::log_event;
@@ -63,10 +67,28 @@ private:
 
 REGISTER_LISTENER("heddle", 1, reporter);
 
+#ifdef _WIN32
+LPTOP_LEVEL_EXCEPTION_FILTER runtimes_filter = nullptr;
+
+// A crash ends the process: no dialogue, no debugger. The filter of the C++ runtime is asked first,
+// because it is who leads an exception that nobody catches to std::terminate.
+LONG WINAPI end_at_once(EXCEPTION_POINTERS* exception) {
+    const LONG answer =
+        runtimes_filter == nullptr ? EXCEPTION_CONTINUE_SEARCH : runtimes_filter(exception);
+    return answer == EXCEPTION_CONTINUE_SEARCH ? EXCEPTION_EXECUTE_HANDLER : answer;
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
     // What a test printed before it crashed is wanted most.
+#ifdef _WIN32
+    runtimes_filter = ::SetUnhandledExceptionFilter(end_at_once);
+    std::setvbuf(stdout, nullptr, _IONBF, 0);  // there is no buffering by lines
+    std::setvbuf(stderr, nullptr, _IONBF, 0);
+#else
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
+#endif
     return doctest::Context(argc, argv).run();
 }
