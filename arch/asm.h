@@ -1,6 +1,7 @@
 // What differs between object formats, and nothing else: included by every .S of this folder.
 //
-// HEDDLE_FUNCTION(name) and HEDDLE_FUNCTION_END(name) enclose a hidden function with its CFI.
+// HEDDLE_FUNCTION(name) and HEDDLE_FUNCTION_END(name) enclose a hidden function with its CFI, or
+// with its SEH unwind codes on Windows, where nothing is visible outside unless it is exported.
 // HEDDLE_PROPERTY(type, features) tells the linker which control-flow protections the code of this
 // file honours, in the CPU's own property type and bits; a CPU without any has no such line.
 // HEDDLE_END, last in the file, tells it that the stack need not be executable.
@@ -67,6 +68,25 @@
 #define HEDDLE_PROPERTY(type, features)
 #define HEDDLE_END .subsections_via_symbols
 
+#elif defined(_WIN64)
+
+// Symbols of COFF: storage class 2 (external), and type 32 (0x20), a function.
+#define HEDDLE_FUNCTION(name)                                                                      \
+    .text;                                                                                         \
+    .p2align 6;                                                                                    \
+    .globl name;                                                                                   \
+    .def name;                                                                                     \
+    .scl 2;                                                                                        \
+    .type 32;                                                                                      \
+    .endef;                                                                                        \
+    .seh_proc name;                                                                                \
+    name:
+
+#define HEDDLE_FUNCTION_END(name) .seh_endproc
+
+// Stacks are never executable.
+#define HEDDLE_END
+
 #else
-#error "heddle's assembly knows only ELF and Mach-O so far: add this object format to arch/asm.h"
+#error "heddle's assembly knows ELF, Mach-O and COFF: add this object format to arch/asm.h"
 #endif

@@ -43,7 +43,7 @@ struct message {
 /// bytes; 1 KiB leaves room for CPUs with more registers and for unoptimised code.
 constexpr std::size_t frame_bytes = 1024;
 
-/// The contract does not tell how large a stack is, and only Windows would like to know.
+/// Only Boost's assembly for Windows would like to know, and there heddle has its own.
 constexpr std::size_t unknown_size = 0;
 
 /// Receives what the resuming side was sent, and completes the sender's suspension.
@@ -77,8 +77,8 @@ void run(fcontext::transfer_t transfer) {
 const std::size_t context_frame_bytes = frame_bytes;
 const char* const context_backend = "boost";
 
-void context_make(heddle_context& context, void* stack_top, context_entry entry,
-                  void* argument) noexcept {
+void context_make(heddle_context& context, void* stack_top, context_entry entry, void* argument,
+                  void*) noexcept {
     auto* const fresh = static_cast<launch*>(stack_top) - 1;
     *fresh = {entry, argument, context_save_fp_environment()};
     context = {.stack_pointer = fcontext::make_fcontext(fresh, unknown_size, begin),

@@ -58,8 +58,12 @@ using context_entry = void (*)(void* argument);
 /// stack that it still runs on. The fresh flow begins with the floating-point control words that
 /// are in force when it is made (fp_environment=preserved) or when it first runs (otherwise; where
 /// Boost.Context exchanges them by itself, as on x86, when it is made).
-void context_make(heddle_context& context, void* stack_top, context_entry entry,
-                  void* argument) noexcept;
+///
+/// `stack_bottom` is the stack's lowest usable byte. Only Windows asks for it, whose thread block
+/// describes the running stack: everything above is taken for memory that need not be grown into.
+/// Null says that the bottom is unknown, and promises that the stack never overflows.
+void context_make(heddle_context& context, void* stack_top, context_entry entry, void* argument,
+                  void* stack_bottom = nullptr) noexcept;
 
 /// Bytes at the top of a stack that belong to the port, from the port's header.
 extern const std::size_t context_frame_bytes;

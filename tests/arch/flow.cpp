@@ -21,7 +21,7 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if __has_include(<valgrind/valgrind.h>)
+#if __has_include(<valgrind/valgrind.h>) && !defined(_WIN32)  // its integers are too narrow there
 #include <valgrind/valgrind.h>
 #else
 #define VALGRIND_STACK_REGISTER(bottom, top) 0
@@ -112,7 +112,7 @@ void make(side& fresh, const stack& memory, detail::context_entry entry, void* a
     fresh.bottom = memory.bottom();
     fresh.size = memory.size();
     fresh.fake_stack = nullptr;
-    detail::context_make(fresh.context, memory.top(), entry, argument);
+    detail::context_make(fresh.context, memory.top(), entry, argument, memory.bottom());
 }
 
 std::intptr_t cross(side& from, side& to, std::intptr_t value) {

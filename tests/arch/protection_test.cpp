@@ -37,7 +37,7 @@ TEST_CASE("no part of the program asks for an executable stack") {
 
 #endif
 
-#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+#if !defined(_WIN32) && (defined(__x86_64__) || defined(__i386__) || defined(__aarch64__))
 
 TEST_CASE("the switch begins with the landing pad that its property note promises") {
     if (!heddle::test::needs_port("makes no such promise")) {

@@ -236,7 +236,9 @@ TEST_CASE("a finished flow goes elsewhere, and its successor on the same stack r
 TEST_CASE("a return from the entry function traps") {
     const auto child = heddle::test::run_child([] {
         std::signal(SIGILL, SIG_DFL);
+#ifdef SIGTRAP
         std::signal(SIGTRAP, SIG_DFL);
+#endif
         const stack memory;
         side outside;
         side inside;
@@ -245,6 +247,9 @@ TEST_CASE("a return from the entry function traps") {
         heddle::test::cross(outside, inside, 0);
     });
     CHECK_FALSE(child.timed_out);
-    const bool trapped = child.signal == SIGILL || child.signal == SIGTRAP;
+    bool trapped = child.signal == SIGILL;
+#ifdef SIGTRAP
+    trapped |= child.signal == SIGTRAP;
+#endif
     CHECK_MESSAGE(trapped, "signal ", child.signal, ", output ", child.output);
 }

@@ -1,5 +1,6 @@
 """What tests/run can run: the suites, the checks, and the ways to build the tree."""
 
+import os
 from dataclasses import dataclass
 
 from . import building
@@ -110,6 +111,7 @@ def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES,
 
 
 CROSS = "--cross-file=tests/cross/"
+WINE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "wine")
 
 PORTS = (
     _emulated("aarch64", "aarch64-linux-gnu", "qemu-aarch64", "g++ aarch64", brief=SUITES),
@@ -128,4 +130,9 @@ PORTS = (
                   is_port=True, brief_suites=CPU_SUITES),
     _emulated("i386-qemu", "i686-linux-gnu", "qemu-i386", "g++ i686", brief=("arch",),
               sysroot=False),
+    # Nothing runs there yet but the switch. Wine runs the program without emulating anything.
+    Configuration("windows", ("x86_64-w64-mingw32-g++-posix",),
+                  RELEASE + (CROSS + "windows.ini",), ("g++ mingw", "wine", "wine64"),
+                  suites=("support", "arch"), wrapper=(WINE,), slowdown=10, is_port=True,
+                  brief_suites=("arch",)),
 )

@@ -56,6 +56,9 @@ NEEDS = {
     "g++ s390x": Need("g++-s390x-linux-gnu", ("s390x-linux-gnu-g++",)),
     "g++ mips64el": Need("g++-mips64el-linux-gnuabi64", ("mips64el-linux-gnuabi64-g++",)),
     "g++ i686": Need("g++-i686-linux-gnu", ("i686-linux-gnu-g++",)),
+    "g++ mingw": Need("g++-mingw-w64-x86-64-posix", ("x86_64-w64-mingw32-g++-posix",)),
+    "wine": Need("wine", ("wine",)),
+    "wine64": Need("wine64", files="/usr/lib/wine/wine64"),
     # Not g++-multilib, which takes the place of every cross compiler.
     "g++ multilib": Need("g++-12-multilib",
                          files="/usr/lib/gcc/x86_64-linux-gnu/12/32/libstdc++.a"),
