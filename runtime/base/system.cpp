@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <limits>
 
 namespace heddle::detail {
 
@@ -34,9 +35,16 @@ namespace {
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t ns_per_ms = 1'000'000;
 
+// Seconds may have 32 bits on 32-bit CPUs: what is longer ends after 68 years, and is begun again
+// by whoever waits.
+template <class T>
+T whole_seconds(std::int64_t ns) noexcept {
+    return static_cast<T>(std::min<std::int64_t>(ns / ns_per_s, std::numeric_limits<T>::max()));
+}
+
 timespec to_timespec(std::int64_t ns) noexcept {
     timespec time{};
-    time.tv_sec = static_cast<std::time_t>(ns / ns_per_s);
+    time.tv_sec = whole_seconds<std::time_t>(ns);
     time.tv_nsec = static_cast<long>(ns % ns_per_s);
     return time;
 }
@@ -373,7 +381,11 @@ std::size_t page_bytes() noexcept {
 
 int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
                std::int64_t deadline_ns) noexcept {
-    const timespec deadline = to_timespec(std::max<std::int64_t>(deadline_ns, 0));
+    // The kernel's layout for this call, whatever the C library takes for a time.
+    const struct {
+        long seconds, nanoseconds;
+    } deadline = {whole_seconds<long>(std::max<std::int64_t>(deadline_ns, 0)),
+                  static_cast<long>(std::max<std::int64_t>(deadline_ns, 0) % ns_per_s)};
     return waited(call::futex, -1, [&] {
         return ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected,
                          deadline_ns == INT64_MAX ? nullptr : &deadline, nullptr,
