@@ -88,7 +88,7 @@ void note_modules() noexcept {
 }
 
 void code_names::add_to(text_line& line, const void* code) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(code);
+    const std::uintptr_t address = without_mode(reinterpret_cast<std::uintptr_t>(code));
     const std::size_t count = modules_known.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
         if (address >= modules[i].start && address < modules[i].end) {
@@ -104,7 +104,7 @@ void code_names::add_to(text_line& line, const void* code) noexcept {
 }
 
 const char* code_names::name_of(const void* code, std::size_t module) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(code);
+    const std::uintptr_t address = without_mode(reinterpret_cast<std::uintptr_t>(code));
     known_name& known = known_[address / sizeof(known_name) % known_.size()];
     if (known.code == code) {
         return known.name;

@@ -76,7 +76,8 @@ std::string_view symbol_table::function_at(std::uintptr_t address) const noexcep
     for (std::size_t i = 0; i < symbol_count_; ++i) {
         const symbol& one = symbols[i];
         const bool is_function = (one.st_info & type_mask) == STT_FUNC;
-        if (is_function && address >= one.st_value && address - one.st_value < one.st_size &&
+        const std::uintptr_t start = without_mode(one.st_value);
+        if (is_function && address >= start && address - start < one.st_size &&
             one.st_name < name_bytes_) {
             const char* const name = names_ + one.st_name;
             const std::size_t room = name_bytes_ - one.st_name;

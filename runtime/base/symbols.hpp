@@ -7,6 +7,16 @@
 
 namespace heddle::detail {
 
+/// A code address without the bit by which ARM tells Thumb code.
+inline std::uintptr_t without_mode(std::uintptr_t code) noexcept {
+#ifdef __arm__
+    constexpr std::uintptr_t is_thumb = 1;
+    return code & ~is_thumb;
+#else
+    return code;
+#endif
+}
+
 /// The table of symbols of one ELF file, read where it lies: the file is mapped as long as this
 /// lives. Every function is async-signal-safe. A file that is stripped, damaged or gone has no
 /// names; nothing in it is trusted.
@@ -18,8 +28,9 @@ public:
     symbol_table& operator=(const symbol_table&) = delete;
     ~symbol_table();
 
-    /// The name, as the linker knows it, of the function that has `address` (as the file counts)
-    /// inside, a zero after it; empty if there is none. Complexity: linear in the symbols.
+    /// The name, as the linker knows it, of the function that has `address` (as the file counts,
+    /// without_mode) inside, a zero after it; empty if there is none. Complexity: linear in the
+    /// symbols.
     std::string_view function_at(std::uintptr_t address) const noexcept;
 
 private:
