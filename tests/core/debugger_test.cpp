@@ -78,7 +78,7 @@ TEST_CASE("a debugger's backtrace of an exception that nobody catches shows the 
                        "calls_what_throws", "fiber_entry"});
 }
 
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__i386__)
 TEST_CASE("a debugger walks a fiber that waits, once it is given its saved registers") {
     if (!has_debugger()) {
         return;
@@ -86,14 +86,22 @@ TEST_CASE("a debugger walks a fiber that waits, once it is given its saved regis
     if (std::string_view(heddle::detail::context_backend) != "asm") {
         return skip("Boost.Context: makes no such promise about its saved registers");
     }
-    // The saved stack pointer points at the return address; below it are the registers, in the
-    // order of arch/x86_64-sysv.h.
-    const std::string list = seen_in_gdb(
-        "park", "-ex 'break debugger_stops_here' -ex run -ex 'set $saved = (long*)$rdi' "
-                "-ex 'set $rbp = $rsi' -ex 'set $rbx = $saved[-1]' -ex 'set $r12 = $saved[-2]' "
-                "-ex 'set $r13 = $saved[-3]' -ex 'set $r14 = $saved[-4]' "
-                "-ex 'set $r15 = $saved[-5]' -ex 'set $rip = $saved[0]' "
-                "-ex 'set $rsp = $saved + 1' -ex 'backtrace 50' -ex kill");
+    // The saved stack pointer points at the return address. The registers are below it, in the
+    // order of arch/x86_64-sysv.h, or above it, in that of arch/i386-sysv.h.
+#ifdef __x86_64__
+    const std::string registers =
+        "-ex 'set $saved = (long*)$rdi' -ex 'set $rbp = $rsi' "
+        "-ex 'set $rbx = $saved[-1]' -ex 'set $r12 = $saved[-2]' "
+        "-ex 'set $r13 = $saved[-3]' -ex 'set $r14 = $saved[-4]' "
+        "-ex 'set $r15 = $saved[-5]' -ex 'set $rip = $saved[0]' -ex 'set $rsp = $saved + 1' ";
+#else
+    const std::string registers =
+        "-ex 'set $arguments = (long*)$esp + 1' -ex 'set $saved = (long*)$arguments[0]' "
+        "-ex 'set $ebp = $arguments[1]' -ex 'set $ebx = $saved[1]' -ex 'set $esi = $saved[2]' "
+        "-ex 'set $edi = $saved[3]' -ex 'set $eip = $saved[0]' -ex 'set $esp = $saved + 1' ";
+#endif
+    const std::string list = seen_in_gdb("park", "-ex 'break *debugger_stops_here' -ex run " +
+                                                     registers + "-ex 'backtrace 50' -ex kill");
     check_order(list, {"#0 ", "parks_here", "calls_what_parks", "fiber_entry"});
 }
 #endif

@@ -8,6 +8,7 @@
 #include "heddle/fiber.hpp"
 #include "heddle/runtime.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -25,6 +26,20 @@ namespace heddle::test {
 inline int scaled(int count) {
     const int share = detail::under_valgrind() ? 100 : detail::switches_are_watched() ? 10 : 1;
     return count / share > 0 ? count / share : 1;
+}
+
+/// `count` fibers at a time that have a stack each, of the usual size; where addresses have 32
+/// bits, at most as many as find room in half of them.
+inline int with_stacks(int count) {
+    if constexpr (sizeof(void*) == 4) {
+        const std::size_t stack_and_guard = options{}.stack_bytes / 8 * 9;
+        const int most = static_cast<int>(SIZE_MAX / 2 / stack_and_guard);
+        if (count > most) {
+            std::printf("not %d fibers: there are addresses for %d\n", count, most);
+            return most;
+        }
+    }
+    return count;
 }
 
 /// Gives every other fiber of this worker several turns.

@@ -36,12 +36,12 @@ TEST_CASE("the echo server sends back what it receives, to many clients at once"
     for (int i = 0; i < 100; ++i) {
         clients.push_back(std::make_unique<client>(port));
     }
-    for (int turn = 0; turn < 3; ++turn) {
+    for (const std::string text : {"the turn of 0", "the turn of 1", "the turn of 2"}) {
         for (const auto& one : clients) {
-            one->send("the turn of " + std::to_string(turn));
+            one->send(text);
         }
         for (const auto& one : clients) {
-            CHECK(one->receive(13) == "the turn of " + std::to_string(turn));
+            CHECK(one->receive(text.size()) == text);
         }
     }
     server.send_signal(SIGTERM);
