@@ -60,8 +60,8 @@ using context_entry = void (*)(void* argument);
 /// Boost.Context exchanges them by itself, as on x86, when it is made).
 ///
 /// `stack_bottom` is the stack's lowest usable byte. Only Windows asks for it, whose thread block
-/// describes the running stack: everything above is taken for memory that need not be grown into.
-/// Null says that the bottom is unknown, and promises that the stack never overflows.
+/// describes the running stack; all from there to the top has to be committed memory. With null the
+/// system takes everything below the top for the stack.
 void context_make(heddle_context& context, void* stack_top, context_entry entry, void* argument,
                   void* stack_bottom = nullptr) noexcept;
 

@@ -1,8 +1,9 @@
 """Ports assembled for systems that nothing here can run: what arch/README.md calls "assembles".
 
-One assembler makes objects of a port for Linux and for the other system. They hold the same code,
-byte for byte, the same unwind information, and the same functions, hidden from other libraries. So
-what was seen of the code on Linux holds there too; of the system itself nothing is shown.
+One assembler makes objects of a port for the system where it is tested, which is Linux but for one
+port, and for the other system. They hold the same code, byte for byte, the same unwind information,
+and the same functions, hidden from other libraries. So what was seen of the code holds there too;
+of the system itself nothing is shown.
 """
 
 import os
@@ -13,7 +14,8 @@ from support import process
 
 ASSEMBLER = ("clang-19", "-Wall", "-Werror", "-c")
 
-# The port, the Linux where it was tested, and the others. Apple's are Mach-O, the rest ELF.
+# The port, the system where it is tested, and the others: Apple's are Mach-O, Windows' COFF, and
+# the rest ELF.
 SYSTEMS = (
     ("x86_64-sysv", "x86_64-linux-gnu",
      ("x86_64-apple-macosx11", "x86_64-unknown-freebsd", "x86_64-unknown-netbsd",
@@ -27,26 +29,28 @@ SYSTEMS = (
     ("riscv64-lp64d", "riscv64-linux-gnu", ("riscv64-unknown-freebsd", "riscv64-unknown-openbsd")),
     ("ppc64le-elfv2", "powerpc64le-linux-gnu", ("powerpc64le-unknown-freebsd",)),
     ("mips64-n64", "mips64el-linux-gnuabi64", ("mips64el-unknown-openbsd",)),
+    # One C runtime and the other, MinGW-w64's and Microsoft's.
+    ("x86_64-windows", "x86_64-w64-windows-gnu", ("x86_64-pc-windows-msvc",)),
 )
 
 
 def checks(check, folder):
     """Every port for every other system."""
-    for port, linux, others in SYSTEMS:
+    for port, tested, others in SYSTEMS:
         for other in others:
             for setting, flags in (("thread", ()), ("preserved", ("-DHEDDLE_FP_PRESERVED",))):
-                check(f"{port}: the same for {other} as for Linux, fp_environment={setting}",
-                      lambda: compare(port, linux, other, flags, folder))
+                check(f"{port}: the same for {other} as for {tested}, fp_environment={setting}",
+                      lambda: compare(port, tested, other, flags, folder))
 
 
-def compare(port, linux, other, flags, folder):
+def compare(port, tested, other, flags, folder):
     """What differs between the objects of a port for two systems, or is not as it should be."""
     source = os.path.join(programs.ROOT, "arch", port + ".S")
     with open(source, encoding="utf-8") as text:
         names = sorted(re.findall(r"^HEDDLE_FUNCTION\((\w+)\)", text.read(), re.M))
     try:
         here, there = (Object(source, system, flags, os.path.join(folder, system))
-                       for system in (linux, other))
+                       for system in (tested, other))
         problems = here.problems(names) + there.problems(names)
         if here.code() != there.code():
             problems.append("the code differs")
@@ -75,6 +79,7 @@ class Object:
     def __init__(self, source, system, flags, path):
         self.path = path + ".o"
         self.is_mach_o = "-apple-" in system
+        self.is_coff = "-windows-" in system
         said = tool(*ASSEMBLER, "--target=" + system, *flags, source, "-o", self.path)
         if said:
             raise ToolFailed(said)
@@ -92,6 +97,9 @@ class Object:
 
     def unwinding(self):
         """Its unwind information, without the addresses at which it happens to lie."""
+        if self.is_coff:
+            lines = tool("llvm-readobj-19", "--unwind", self.path).splitlines()
+            return [line.strip() for line in lines if not line.startswith("File: ")]
         if ".ARM.exidx" in self.sections():
             return self.section(".ARM.exidx")
         lines = tool("llvm-dwarfdump-19", "--eh-frame", self.path).splitlines()
@@ -106,7 +114,8 @@ class Object:
     def problems(self, names):
         """What is wrong with its symbols and sections; `names` are those of its functions."""
         found = []
-        symbols = self.hidden_mach_o() if self.is_mach_o else self.hidden_elf()
+        symbols = (self.hidden_mach_o() if self.is_mach_o else self.hidden_coff() if self.is_coff
+                   else self.hidden_elf())
         if symbols != names:
             found.append(f"{self.path}: the hidden functions are {symbols}, not {names}")
         if len(self.code()) == 0 or not self.unwinding():
@@ -118,6 +127,9 @@ class Object:
             # What Apple reserves for itself.
             if re.search(r"\b[wx]18\b", tool("llvm-objdump-19", "-d", self.path)):
                 found.append(f"{self.path}: x18 is touched")
+        elif self.is_coff:
+            if self.unwinding().count("RuntimeFunction {") != len(names):
+                found.append(f"{self.path}: a function has no unwind codes")
         elif ".note.GNU-stack" not in self.sections():
             found.append(f"{self.path}: the stack may become executable")
         return found
@@ -136,3 +148,10 @@ class Object:
         meant = ("(__TEXT,__text)", "private external")
         return sorted(name[1:] if (place, sight) == meant and name[0] == "_"
                       else f"{name} ({place}, {sight})" for place, sight, name in symbols)
+
+    def hidden_coff(self):
+        """As hidden_elf. There a function is hidden unless a directive to the linker exports it."""
+        if ".drectve" in self.sections():
+            return [".drectve"]
+        listed = tool("llvm-nm-19", "--extern-only", "--defined-only", self.path)
+        return sorted(re.findall(r"^[0-9a-f]+ T (\w+)$", listed, re.M))
