@@ -1,5 +1,7 @@
 #include "tests/support/child.hpp"
 
+#include "tests/support/time_limit.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -67,6 +69,13 @@ void drain(int input, child_result& result) {
     }
 }
 
+// Where test cases are given more time than usual, or any, so are their children.
+milliseconds scaled(milliseconds limit) {
+    constexpr long usual_seconds = 30;
+    const long seconds = limit_seconds();
+    return seconds == 0 ? std::chrono::hours(1) : limit * std::max(seconds / usual_seconds, 1L);
+}
+
 void collect(pid_t child, int input, milliseconds limit, child_result& result) {
     clock::time_point until = clock::now() + limit;
     int status = 0;
@@ -115,7 +124,7 @@ child_result run_child(const std::function<void()>& body, milliseconds limit) {
     }
     ::close(ends[1]);
     child_result result;
-    collect(child, ends[0], limit, result);
+    collect(child, ends[0], scaled(limit), result);
     ::close(ends[0]);
     return result;
 }

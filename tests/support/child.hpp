@@ -22,7 +22,8 @@ struct child_result {
 /// core behind. doctest's assertions do not work in it: print, and check the output.
 ///
 /// After `limit` the child is sent SIGALRM, which makes it list its fibers and abort, and a little
-/// later SIGKILL. Call it from a plain stack, before the test starts threads of its own.
+/// later SIGKILL. The limit is longer where those of test cases are (time_limit.hpp). Call it from
+/// a plain stack, before the test starts threads of its own.
 child_result run_child(const std::function<void()>& body,
                        std::chrono::milliseconds limit = std::chrono::seconds(10));
 

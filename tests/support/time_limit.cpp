@@ -53,6 +53,14 @@ void out_of_time(int) {
     std::abort();
 }
 
+void arm(long seconds) {
+    itimerval timer = {};
+    timer.it_value.tv_sec = seconds;
+    ::setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+}  // namespace
+
 long limit_seconds() {
     static const long seconds = [] {
         const char* text = std::getenv("HEDDLE_TEST_SECONDS");
@@ -69,14 +77,6 @@ long limit_seconds() {
     }();
     return seconds;
 }
-
-void arm(long seconds) {
-    itimerval timer = {};
-    timer.it_value.tv_sec = seconds;
-    ::setitimer(ITIMER_REAL, &timer, nullptr);
-}
-
-}  // namespace
 
 void start_time_limit(const char* name, const char* file, unsigned line) {
     case_file = file;

@@ -3,6 +3,9 @@
 
 namespace heddle::test {
 
+/// The limit of a test case: HEDDLE_TEST_SECONDS, 30 where unset; 0 is none.
+long limit_seconds();
+
 /// Starts the limit of a test case: HEDDLE_TEST_SECONDS, 30 where unset, none where 0 (for
 /// debuggers). When it passes, or when tests/run sends SIGALRM, the case is named on standard
 /// error, the fibers are listed, and the process aborts. `name` and `file` stay valid until
