@@ -3,11 +3,13 @@
 
 #include "runtime/base/atomics.hpp"
 #include "runtime/base/sanitizer.hpp"
+#include "runtime/core/stack.hpp"
 
 #include "heddle/diag.hpp"
 #include "heddle/fiber.hpp"
 #include "heddle/runtime.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -40,6 +42,14 @@ inline int with_stacks(int count) {
         }
     }
     return count;
+}
+
+/// As both, for a test in which so many fibers wait: where the guard of each stack is a mapping, a
+/// process may have some thirty thousand of them. Called in a fiber.
+inline int scaled_stacks(int count) {
+    fiber<>([] {}).join();  // has found out by now
+    const bool light = detail::guards == detail::guard_kind::light;
+    return with_stacks(scaled(light ? count : std::min(count, 20'000)));
 }
 
 /// Gives every other fiber of this worker several turns.

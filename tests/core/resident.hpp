@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/base/sanitizer.hpp"
+#include "tests/support/emulator.hpp"
 
 #include <unistd.h>
 #ifdef __GLIBC__
@@ -29,10 +30,11 @@ inline void give_large_blocks_back() {
 #endif
 }
 
-/// How much of it may come and go without a reason. The tools keep books of their own.
+/// How much of it may come and go without a reason. The tools keep books of their own, and an
+/// emulator the code that it translates.
 inline std::size_t resident_slack() {
     const bool tool = detail::switches_are_watched() || detail::under_valgrind();
-    return (tool ? std::size_t{64} : std::size_t{1}) << 20;
+    return (tool ? std::size_t{64} : under_emulator() ? std::size_t{16} : std::size_t{1}) << 20;
 }
 
 /// How much a tool keeps of every fiber that there ever was: the thread sanitizer its name, as it

@@ -142,7 +142,7 @@ TEST_CASE("sleepers with equal deadlines all wake") {
 
 TEST_CASE("of a hundred thousand timers nearly all are cancelled, and the others fire") {
     in_fiber([] {
-        const int count = scaled(100'000);
+        const int count = scaled_stacks(100'000);
         int woken = 0;
         int cancelled = 0;
         std::vector<fiber<>> sleepers;
