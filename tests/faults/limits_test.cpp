@@ -7,6 +7,7 @@
 #include "tests/faults/heap.hpp"
 #include "tests/faults/process_state.hpp"
 #include "tests/support/child.hpp"
+#include "tests/support/emulator.hpp"
 #include "tests/support/report.hpp"
 
 #include <heddle/heddle.hpp>
@@ -82,6 +83,10 @@ constexpr std::size_t mebibyte = 1024 * 1024;
 bool tool_needs_address_space() {
     if (detail::switches_are_watched() || detail::under_valgrind()) {
         skip("the tool needs the address space itself");
+        return true;
+    }
+    if (under_emulator()) {
+        skip("the emulator sets no limit to the address space");
         return true;
     }
     return false;

@@ -2,6 +2,7 @@
 #include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/asleep.hpp"
+#include "tests/support/emulator.hpp"
 #include "tests/support/support.hpp"
 
 #include <heddle/heddle.hpp>
@@ -372,6 +373,11 @@ TEST_CASE(
 }
 
 TEST_CASE("sets come and go while signals arrive") {
+    if (under_emulator()) {
+        // Reproduced without heddle: a thread that sends a signal, one that sets and unsets its
+        // handler, and qemu 7.2 jumps to SIG_IGN.
+        return skip("the emulator may call a handler that is being taken out");
+    }
     const auto before = open_descriptors();
     const auto ignored = std::signal(SIGUSR1, SIG_IGN);
     {
