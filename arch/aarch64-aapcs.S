@@ -38,9 +38,9 @@
 //     The keys belong to the process, so any thread may resume it, but never on a moved stack. A
 //     debugger that walks a suspended context starts at that address less the bits of the
 //     signature (XPACI; where a processor signs nothing there are none) with sp the CFA, x29 from
-//     the context (HEDDLE_CONTEXT_FP), and the rest from this frame. It may as well start behind
-//     `mov sp, x9`, with S in sp and the contents of the context in x10 and x1: from there the
-//     unwind information leads on.
+//     the context (HEDDLE_CONTEXT_FP), and the rest from this frame. Or it starts in the switch,
+//     behind `mov sp, x9`, with S in sp, that address in x10 and the context's own in x1: then the
+//     unwind information finds all the rest.
 //
 //     Resuming is a `ret`, the one indirect branch that may land where there is no landing pad,
 //     and compilers put none behind a call. A `br` would be predicted better.

@@ -38,8 +38,9 @@ const heddle::detail::fiber_block* parked = nullptr;
 
 // Where the debugger stops, with what it needs to walk the parked fiber.
 extern "C" [[gnu::noinline]] void debugger_stops_here(const void* stack_pointer,
-                                                      const void* frame_pointer) {
-    __asm__ volatile("" : : "r"(stack_pointer), "r"(frame_pointer) : "memory");
+                                                      const void* frame_pointer,
+                                                      const void* resume_address) {
+    __asm__ volatile("" : : "r"(stack_pointer), "r"(frame_pointer), "r"(resume_address) : "memory");
 }
 
 int main(int, char** arguments) {
@@ -51,7 +52,9 @@ int main(int, char** arguments) {
         } else {
             const heddle::fiber waiter{{.name = "waiter"}, calls_what_parks};
             heddle::this_fiber::yield();
-            debugger_stops_here(parked->context.stack_pointer, parked->context.frame_pointer);
+            const heddle_context& context = parked->context;
+            debugger_stops_here(context.stack_pointer, context.frame_pointer,
+                                context.resume_address);
         }
     });
 }

@@ -11,13 +11,41 @@
 
 using namespace heddle::test;
 
+// The value of a macro as text.
+#define HEDDLE_TEST_TEXT_OF(value) #value
+#define HEDDLE_TEST_TEXT(macro) HEDDLE_TEST_TEXT_OF(macro)
+
 namespace {
 
-// What gdb prints when it runs debugged.cpp's program with `mode` and obeys `commands`.
-std::string seen_in_gdb(const std::string& mode, const std::string& commands) {
-    const std::string shell = "gdb --batch -nx -ex 'set confirm off' -ex 'set debuginfod enabled "
-                              "off' -ex 'set print address off' " +
-                              commands + " --args '" DEBUGGED_PROGRAM "' " + mode + " 2>&1";
+// How gdb comes to debugged.cpp's program, and has it begin. Where an emulator runs the tests,
+// gdb talks to its stub, and finds the program's libraries where the emulator does (-L).
+struct debugger {
+    const char* emulator = std::getenv("HEDDLE_TEST_EMULATOR");
+    std::string command() const { return emulator == nullptr ? "gdb" : "gdb-multiarch"; }
+    std::string begin() const { return emulator == nullptr ? "-ex run" : "-ex continue"; }
+
+    std::string run(const std::string& options, const std::string& mode) const {
+        const std::string program = "'" DEBUGGED_PROGRAM "' ";
+        const std::string gdb = command() + " --batch -nx -ex 'set confirm off' "
+                                            "-ex 'set debuginfod enabled off' "
+                                            "-ex 'set print address off' ";
+        if (emulator == nullptr) {
+            return gdb + options + " --args " + program + mode + " 2>&1";
+        }
+        return "exec 2>&1; folder=$(mktemp -d); set -- " + std::string(emulator) +
+               "; emulator=$1; shift; for word; do [ \"$last\" = -L ] && root=$word; last=$word; "
+               "done; \"$emulator\" -g \"$folder/stub\" \"$@\" " +
+               program + mode + " & while ! [ -S \"$folder/stub\" ]; do sleep 0.1; done; " + gdb +
+               "-ex \"set sysroot $root\" -ex \"target remote $folder/stub\" " + options + " " +
+               program + "; wait; rm -r \"$folder\"";
+    }
+};
+
+// What gdb prints of debugged.cpp's program in `mode`: it obeys `before`, begins, obeys `after`.
+std::string seen_in_gdb(const std::string& mode, const std::string& before,
+                        const std::string& after) {
+    const debugger gdb;
+    const std::string shell = gdb.run(before + " " + gdb.begin() + " " + after + " -ex kill", mode);
     std::FILE* const pipe = ::popen(shell.c_str(), "r");
     std::string text;
     for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) {
@@ -33,7 +61,7 @@ bool has_debugger() {
         skip("a debugger is tried in builds that no tool watches");
         return false;
     }
-    if (std::system("command -v gdb >/dev/null") != 0) {
+    if (std::system(("command -v " + debugger().command() + " >/dev/null").c_str()) != 0) {
         skip("gdb is not installed");
         return false;
     }
@@ -64,7 +92,7 @@ TEST_CASE("a debugger's backtrace from inside a fiber ends at the fiber's entry"
         return;
     }
     const std::string list =
-        seen_in_gdb("park", "-ex 'break debugger_stops_here' -ex run -ex 'backtrace 50'");
+        seen_in_gdb("park", "-ex 'break debugger_stops_here'", "-ex 'backtrace 50'");
     check_order(list, {"#0 ", "debugger_stops_here", "fiber_entry"});
     CHECK_FALSE(contains(list, "#40"));
 }
@@ -73,12 +101,39 @@ TEST_CASE("a debugger's backtrace of an exception that nobody catches shows the 
     if (!has_debugger()) {
         return;
     }
-    const std::string list = seen_in_gdb("throw", "-ex run -ex 'backtrace 50'");
+    const std::string list = seen_in_gdb("throw", "", "-ex 'backtrace 50'");
     check_order(list, {"heddle: in fiber", "\"thrower\"", "SIGABRT", "#0 ", "throws_here",
                        "calls_what_throws", "fiber_entry"});
 }
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+
+#if defined(__x86_64__)
+// The saved stack pointer points at the return address; below it are the registers, in the order of
+// arch/x86_64-sysv.h.
+constexpr const char* saved_registers =
+    "-ex 'set $saved = (long*)$rdi' -ex 'set $rbp = $rsi' "
+    "-ex 'set $rbx = $saved[-1]' -ex 'set $r12 = $saved[-2]' -ex 'set $r13 = $saved[-3]' "
+    "-ex 'set $r14 = $saved[-4]' -ex 'set $r15 = $saved[-5]' -ex 'set $rip = $saved[0]' "
+    "-ex 'set $rsp = $saved + 1' ";
+#elif defined(__i386__)
+// The same, but the registers are above it, in the order of arch/i386-sysv.h.
+constexpr const char* saved_registers =
+    "-ex 'set $arguments = (long*)$esp + 1' -ex 'set $saved = (long*)$arguments[0]' "
+    "-ex 'set $ebp = $arguments[1]' -ex 'set $ebx = $saved[1]' -ex 'set $esi = $saved[2]' "
+    "-ex 'set $edi = $saved[3]' -ex 'set $eip = $saved[0]' -ex 'set $esp = $saved + 1' ";
+#else
+// The frame begins with x19 to x28, as arch/aarch64-aapcs.h says. The address to resume at is
+// signed; what is left without the signature's bits is an address of user space.
+constexpr const char* saved_registers =
+    "-ex 'set $saved = (long*)$x0' -ex 'set $x29 = $x1' -ex 'set $pc = $x2 & 0xffffffffffff' "
+    "-ex 'set $x19 = $saved[0]' -ex 'set $x20 = $saved[1]' -ex 'set $x21 = $saved[2]' "
+    "-ex 'set $x22 = $saved[3]' -ex 'set $x23 = $saved[4]' -ex 'set $x24 = $saved[5]' "
+    "-ex 'set $x25 = $saved[6]' -ex 'set $x26 = $saved[7]' -ex 'set $x27 = $saved[8]' "
+    "-ex 'set $x28 = $saved[9]' -ex 'set $sp = (char*)$saved + " HEDDLE_TEST_TEXT(
+        HEDDLE_FRAME_BYTES) "' ";
+#endif
+
 TEST_CASE("a debugger walks a fiber that waits, once it is given its saved registers") {
     if (!has_debugger()) {
         return;
@@ -86,22 +141,9 @@ TEST_CASE("a debugger walks a fiber that waits, once it is given its saved regis
     if (std::string_view(heddle::detail::context_backend) != "asm") {
         return skip("Boost.Context: makes no such promise about its saved registers");
     }
-    // The saved stack pointer points at the return address. The registers are below it, in the
-    // order of arch/x86_64-sysv.h, or above it, in that of arch/i386-sysv.h.
-#ifdef __x86_64__
-    const std::string registers =
-        "-ex 'set $saved = (long*)$rdi' -ex 'set $rbp = $rsi' "
-        "-ex 'set $rbx = $saved[-1]' -ex 'set $r12 = $saved[-2]' "
-        "-ex 'set $r13 = $saved[-3]' -ex 'set $r14 = $saved[-4]' "
-        "-ex 'set $r15 = $saved[-5]' -ex 'set $rip = $saved[0]' -ex 'set $rsp = $saved + 1' ";
-#else
-    const std::string registers =
-        "-ex 'set $arguments = (long*)$esp + 1' -ex 'set $saved = (long*)$arguments[0]' "
-        "-ex 'set $ebp = $arguments[1]' -ex 'set $ebx = $saved[1]' -ex 'set $esi = $saved[2]' "
-        "-ex 'set $edi = $saved[3]' -ex 'set $eip = $saved[0]' -ex 'set $esp = $saved + 1' ";
-#endif
-    const std::string list = seen_in_gdb("park", "-ex 'break *debugger_stops_here' -ex run " +
-                                                     registers + "-ex 'backtrace 50' -ex kill");
+    const std::string list = seen_in_gdb("park", "-ex 'break *debugger_stops_here'",
+                                         std::string(saved_registers) + "-ex 'backtrace 50'");
     check_order(list, {"#0 ", "parks_here", "calls_what_parks", "fiber_entry"});
 }
+
 #endif

@@ -105,7 +105,7 @@ def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES,
     """
     root = (*cpu, "-L", f"/usr/{triplet}") if sysroot else cpu
     return Configuration(name, (f"{triplet}-g++",), RELEASE + (CROSS + name + ".ini",),
-                         (package, "qemu"), suites=suites, slowdown=10,
+                         (package, "qemu", "gdb-multiarch"), suites=suites, slowdown=10,
                          wrapper=(emulator, *root),
                          is_port=True, brief_suites=brief)
 

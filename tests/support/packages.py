@@ -47,6 +47,7 @@ NEEDS = {
     "wrk": Need("wrk", ("wrk",)),
     "cmake": Need("cmake", ("cmake",)),
     "gdb": Need("gdb", ("gdb",)),
+    "gdb-multiarch": Need("gdb-multiarch", ("gdb-multiarch",)),
     "valgrind": Need("valgrind", ("valgrind",)),
     "qemu": Need("qemu-user", ("qemu-aarch64",)),
     "g++ aarch64": Need("g++-aarch64-linux-gnu", ("aarch64-linux-gnu-g++",)),
