@@ -1,5 +1,6 @@
 // Stack overflow: who is told what, and who gets the fault.
 #include "helpers.hpp"
+#include "tests/support/emulator.hpp"
 #include "tests/support/support.hpp"
 
 #include <doctest/doctest.h>
@@ -69,6 +70,16 @@ void fault_elsewhere() {
     *static_cast<volatile char*>(page) = 1;
 }
 
+// Whether the unwinder cannot walk out of a signal handler: qemu 7.2's signal frames for Power are
+// not those that libgcc looks for.
+bool signal_frames_are_unknown() {
+#ifdef __powerpc64__
+    return heddle::test::under_emulator();
+#else
+    return false;
+#endif
+}
+
 bool contains(const std::string& text, const char* part) {
     return text.find(part) != std::string::npos;
 }
@@ -90,7 +101,8 @@ TEST_CASE("a fiber that overruns its stack is named with its size, place and fra
     CHECK(contains(ended.output, "65536 bytes"));
     CHECK(contains(ended.output, "\"digger\""));
     CHECK(contains(ended.output, "spawned at core_test+0x"));
-    CHECK(contains(ended.output, "innermost frames:\nheddle:   core_test+0x"));
+    CHECK((contains(ended.output, "innermost frames:\nheddle:   core_test+0x") ||
+           signal_frames_are_unknown()));
 }
 
 TEST_CASE("the first fiber's overflow is reported like any other's") {
