@@ -106,7 +106,7 @@ TEST_CASE("a debugger's backtrace of an exception that nobody catches shows the 
                        "calls_what_throws", "fiber_entry"});
 }
 
-#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__riscv)
 
 #if defined(__x86_64__)
 // The saved stack pointer points at the return address; below it are the registers, in the order of
@@ -122,6 +122,19 @@ constexpr const char* saved_registers =
     "-ex 'set $arguments = (long*)$esp + 1' -ex 'set $saved = (long*)$arguments[0]' "
     "-ex 'set $ebp = $arguments[1]' -ex 'set $ebx = $saved[1]' -ex 'set $esi = $saved[2]' "
     "-ex 'set $edi = $saved[3]' -ex 'set $eip = $saved[0]' -ex 'set $esp = $saved + 1' ";
+#elif defined(__riscv)
+// The frame ends with s11 to s1, as arch/riscv64-lp64d.h says; those of floating point, in
+// front of them, do not matter to a backtrace.
+constexpr const char* saved_registers = "-ex 'set $sp = (char*)$a0 + " HEDDLE_TEST_TEXT(
+    HEDDLE_FRAME_BYTES) "' "
+                        "-ex 'set $saved = (long*)$sp' -ex 'set $s0 = $a1' -ex 'set $pc = $a2' "
+                        "-ex 'set $s1 = $saved[-1]' -ex 'set $s2 = $saved[-2]' -ex 'set $s3 = "
+                        "$saved[-3]' "
+                        "-ex 'set $s4 = $saved[-4]' -ex 'set $s5 = $saved[-5]' -ex 'set $s6 = "
+                        "$saved[-6]' "
+                        "-ex 'set $s7 = $saved[-7]' -ex 'set $s8 = $saved[-8]' -ex 'set $s9 = "
+                        "$saved[-9]' "
+                        "-ex 'set $s10 = $saved[-10]' -ex 'set $s11 = $saved[-11]' ";
 #else
 // The frame begins with x19 to x28, as arch/aarch64-aapcs.h says. The address to resume at is
 // signed; what is left without the signature's bits is an address of user space.
