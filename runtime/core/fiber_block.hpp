@@ -100,7 +100,7 @@ static_assert(offsetof(fiber_block, context) == 0);
 struct exception_globals {
     void* caught = nullptr;
     unsigned int uncaught = 0;
-#ifdef __ARM_EABI_UNWINDER__
+#ifdef __ARM_EABI__
     void* propagating = nullptr;
 #endif
 
