@@ -136,7 +136,12 @@ TEST_CASE("an exception of a detached fiber terminates with the throwing frames 
             });
         });
         CAPTURE(child.output);
+#ifdef __ARM_EABI__
+        // The walk ends in std::terminate, fiber or not: see tests/arch/exception_test.cpp.
+        CHECK(contains(child.output, "thrower 0 its caller 0 destroyed 0"));
+#else
         CHECK(contains(child.output, "thrower 1 its caller 1 destroyed 0"));
+#endif
         CHECK(contains(child.output, "heddle: in fiber "));
         CHECK(contains(child.output, "\"uncaught\""));
         CHECK(child.exit_status == 3);
