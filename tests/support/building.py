@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, field
 
 from . import process
@@ -38,16 +39,29 @@ class Program:
 
 
 @contextlib.contextmanager
-def locked(folder):
-    """Holds the build folder alone: two runs in one checkout take turns."""
+def locked(folder, stopped):
+    """Holds the build folder alone: two runs in one checkout take turns.
+
+    Yields whether it does. It does not where `stopped`, a function, says that there is no use in
+    waiting any more: a lock that is waited for in the kernel would hold this thread back.
+    """
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     with open(folder + ".lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        held = _try_lock(lock)
+        if not held:
             print(f"waiting: somebody else is using {folder}", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        while not held and not stopped():
+            time.sleep(0.2)
+            held = _try_lock(lock)
+        yield held
+
+
+def _try_lock(lock):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def find_compiler(candidates):

@@ -43,9 +43,10 @@ class Lanes:
         finally:
             if any(thread.is_alive() for thread in threads):
                 stop()
-                process.end_all()
-                for thread in threads:
-                    thread.join()
+            for thread in threads:
+                while thread.is_alive():
+                    process.end_all()  # again, for what was just being started
+                    thread.join(0.2)
         if self.failures:
             raise self.failures[0]
 
