@@ -70,8 +70,9 @@ class Lanes:
 
     def _test(self):
         while True:
-            test = self.tests.get()
-            if test is None:
-                return
+            # Whoever takes a test may run it at once: none waits in the hands of an idle lane.
             with self.permits:
+                test = self.tests.get()
+                if test is None:
+                    return
                 test()
