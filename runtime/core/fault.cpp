@@ -58,10 +58,20 @@ struct walk {
     int frames_left;
 };
 
+// Where on its stack a frame lies.
+std::uintptr_t place_of(_Unwind_Context* frame) {
+#ifdef __ARM_EABI_UNWINDER__
+    constexpr int stack_pointer = 13;  // the CFA is not known before the frame has been unwound
+    return _Unwind_GetGR(frame, stack_pointer);
+#else
+    return static_cast<std::uintptr_t>(_Unwind_GetCFA(frame));
+#endif
+}
+
 // Prints a frame that lies on the fiber's stack; frames of the handler lie elsewhere.
 _Unwind_Reason_Code print_frame(_Unwind_Context* context, void* argument) {
     auto& state = *static_cast<walk*>(argument);
-    const auto frame = static_cast<std::uintptr_t>(_Unwind_GetCFA(context));
+    const std::uintptr_t frame = place_of(context);
     if (frame < state.low || frame > state.high) {
         return _URC_NO_REASON;
     }

@@ -4,6 +4,7 @@
 #include "runtime/base/system.hpp"
 #include "runtime/core/stack.hpp"
 #include "tests/base/door_keeper.hpp"
+#include "tests/support/emulator.hpp"
 #include "tests/support/support.hpp"
 
 #include <doctest/doctest.h>
@@ -330,11 +331,11 @@ TEST_CASE("guards by mprotect serve many fibers until the mappings run out, and 
         [=] {
             const mapped_guards only;
             heddle::run([=] {
-                // Where the system's limit is far off, or a tool would die of it, a smaller one
-                // stands in for it.
+                // Where the system's limit is far off, or a tool or an emulator, which needs
+                // mappings itself, would die of it, a smaller one stands in for it.
                 const bool near = limit > 0 && limit <= 100'000 &&
                                   !heddle::detail::switches_are_watched() &&
-                                  !heddle::detail::under_valgrind();
+                                  !heddle::detail::under_valgrind() && !under_emulator();
                 const unsigned long enough = near ? limit : 10'000;
                 int mprotects = 0;
                 const door_keeper keeper([&](call asked, int) -> std::int64_t {
