@@ -172,7 +172,11 @@ TEST_CASE("threads are counted as the system tells") {
     if (heddle::detail::under_valgrind() || heddle::detail::switches_are_watched()) {
         return skip("a tool may have threads of its own");
     }
-    CHECK_FALSE(heddle::detail::other_threads_exist());
+    // A thread that was joined may be counted for a moment longer: join() returns when it has
+    // touched its last memory. If one stays, the time limit ends this.
+    while (heddle::detail::other_threads_exist()) {
+        std::this_thread::yield();
+    }
     std::atomic<bool> counted = false;
     std::thread other([&] { counted.wait(false); });
     CHECK(heddle::detail::other_threads_exist());

@@ -146,7 +146,7 @@ TEST_CASE("a write just below a stack is a fault, with every kind of guard") {
                 if (mapped) {
                     guards = guard_kind::mapped;
                 }
-                stack_class stacks(size);
+                stack_class stacks(std::max(size, page()));
                 std::byte* const first = stacks.take();
                 std::byte* const second = stacks.take();
                 std::byte* const upper = std::max(first, second);
