@@ -64,12 +64,13 @@ guard_kind probe_guards() noexcept {
 // The guard grows with the stack, so that its share stays small: one page for 64 KiB, three for
 // 256 KiB, at most 64 KiB. On AArch64 it is never smaller than that, because gcc's code with
 // -fstack-clash-protection may go so far between two accesses there (its option
-// stack-clash-protection-guard-size), for which glibc gives threads such guards, too.
+// stack-clash-protection-guard-size), for which glibc gives threads such guards, too; and neither
+// on RISC-V, where gcc 12 takes the option and probes nothing.
 std::size_t guard_size(std::size_t bytes) noexcept {
     const std::size_t page = sys::page_bytes();
     constexpr std::size_t share = 20;
     constexpr std::size_t most = 64 * 1024;
-#ifdef __aarch64__
+#if defined(__aarch64__) || defined(__riscv)
     constexpr std::size_t least = most;
 #else
     constexpr std::size_t least = 0;

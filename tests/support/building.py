@@ -39,7 +39,7 @@ class Program:
 
 
 @contextlib.contextmanager
-def locked(folder, stopped):
+def locked(folder, stopped=lambda: False):
     """Holds the build folder alone: two runs in one checkout take turns.
 
     Yields whether it does. It does not where `stopped`, a function, says that there is no use in
