@@ -83,8 +83,7 @@ void context_make(heddle_context& context, void* stack_top, context_entry entry,
     *fresh = {entry, argument, context_save_fp_environment()};
     context = {.stack_pointer = fcontext::make_fcontext(fresh, unknown_size, begin),
                .resume_address = fresh,
-               .frame_pointer = nullptr,
-               .shadow_stack_pointer = nullptr};
+               .frame_pointer = nullptr};
 }
 
 }  // namespace heddle::detail

@@ -22,12 +22,12 @@
 /// A suspended flow of control. Lives in the hot block of its fiber, so that resuming one touches
 /// no cold memory before the jump. Written by the switch that suspends it, read by the one that
 /// resumes it, both on the thread that owns it; a debugger may read it while it is suspended.
+/// A port that comes to switch shadow stacks saves their pointer with the registers, on the stack.
 struct heddle_context {
-    void* stack_pointer = nullptr;         ///< where the port's saved registers are found
-    void* resume_address = nullptr;        ///< the instruction to continue at; boost.cpp's own use
-    void* frame_pointer = nullptr;         ///< of the suspended frame, where the ABI has one for
-                                           ///< all code; zero in a fresh context
-    void* shadow_stack_pointer = nullptr;  ///< reserved: no port switches shadow stacks yet
+    void* stack_pointer = nullptr;   ///< where the port's saved registers are found
+    void* resume_address = nullptr;  ///< the instruction to continue at; boost.cpp's own use
+    void* frame_pointer = nullptr;   ///< of the suspended frame, where the ABI has one for
+                                     ///< all code; zero in a fresh context
 };
 
 extern "C" {
@@ -62,8 +62,14 @@ using context_entry = void (*)(void* argument);
 /// `stack_bottom` is the stack's lowest usable byte. Only Windows asks for it, whose thread block
 /// describes the running stack; all from there to the top has to be committed memory. With null the
 /// system takes everything below the top for the stack.
-void context_make(heddle_context& context, void* stack_top, context_entry entry, void* argument,
-                  void* stack_bottom = nullptr) noexcept;
+/// Inline where a port is used (at the end of this file), because spawning lives on it.
+#ifdef HEDDLE_CONTEXT_BOOST
+void
+#else
+inline void
+#endif
+context_make(heddle_context& context, void* stack_top, context_entry entry, void* argument,
+             void* stack_bottom = nullptr) noexcept;
 
 /// Bytes at the top of a stack that belong to the port, from the port's header.
 extern const std::size_t context_frame_bytes;
@@ -97,4 +103,26 @@ extern const char* const context_backend;
 #include "arch/portable.h"
 #else
 #error "heddle has no port for this CPU and ABI: see arch/README.md for how to add one"
+#endif
+
+#ifndef HEDDLE_CONTEXT_BOOST
+
+extern "C" {
+/// The entry stub of the port: calls the entry function and traps should it return.
+#ifndef _WIN32
+[[gnu::visibility("hidden")]]
+#endif
+void heddle_entry();
+}
+
+inline void heddle::detail::context_make(heddle_context& context, void* stack_top,
+                                         context_entry entry, void* argument,
+                                         [[maybe_unused]] void* stack_bottom) noexcept {
+#ifdef _WIN32
+    context = context_fresh(stack_top, entry, argument, heddle_entry, stack_bottom);
+#else
+    context = context_fresh(stack_top, entry, argument, heddle_entry);
+#endif
+}
+
 #endif

@@ -118,8 +118,7 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
     const auto resume_address = reinterpret_cast<std::uint64_t>(stub) + HEDDLE_ENTRY_OFFSET;
     return {.stack_pointer = frame,
             .resume_address = reinterpret_cast<void*>(resume_address),
-            .frame_pointer = nullptr,
-            .shadow_stack_pointer = nullptr};
+            .frame_pointer = nullptr};
 }
 
 }  // namespace heddle::detail

@@ -27,6 +27,8 @@
 
 #ifndef __ASSEMBLER__
 
+#include "arch/x86_control_words.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -59,27 +61,6 @@ static_assert(x86_64_saved_at(offsetof(x86_64_frame, mxcsr)) == HEDDLE_SAVE_MXCS
 static_assert(x86_64_saved_at(offsetof(x86_64_frame, x87_control)) == HEDDLE_SAVE_X87CW);
 static_assert(sizeof(x86_64_frame) <= HEDDLE_FRAME_BYTES);
 
-/// The control words that SysV makes callee-saved: MXCSR bits 6 to 15 and the x87 control word.
-struct fp_environment {
-    std::uint32_t mxcsr = 0;
-    std::uint16_t x87_control = 0;
-    bool operator==(const fp_environment&) const = default;
-};
-
-/// Reads the calling thread's control words. Status flags are volatile and left out.
-inline fp_environment context_save_fp_environment() noexcept {
-    constexpr std::uint32_t control_bits = 0xffc0;
-    fp_environment words;
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words.mxcsr), "=m"(words.x87_control));
-    words.mxcsr &= control_bits;
-    return words;
-}
-
-/// Sets the calling thread's control words.
-inline void context_restore_fp_environment(const fp_environment& words) noexcept {
-    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(words.mxcsr), "m"(words.x87_control));
-}
-
 /// Builds the frame that the first switch to a fresh context restores. `stub` is the port's
 /// entry stub; the rest is context_make's contract.
 inline heddle_context context_fresh(void* stack_top, context_entry entry, void* argument,
@@ -102,8 +83,7 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
               .return_address = resume_address};
     return {.stack_pointer = &frame->return_address,
             .resume_address = reinterpret_cast<void*>(resume_address),
-            .frame_pointer = nullptr,
-            .shadow_stack_pointer = nullptr};
+            .frame_pointer = nullptr};
 }
 
 }  // namespace heddle::detail

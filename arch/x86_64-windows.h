@@ -67,6 +67,8 @@
 
 #ifndef __ASSEMBLER__
 
+#include "arch/x86_control_words.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -125,27 +127,6 @@ static_assert(offsetof(x86_64_windows_frame, return_address) == HEDDLE_SAVED_BYT
 static_assert(offsetof(x86_64_windows_frame, no_caller) == HEDDLE_RETURNED_BYTES);
 static_assert(sizeof(x86_64_windows_frame) == HEDDLE_FRAME_BYTES);
 
-/// The control words that the convention makes nonvolatile: MXCSR bits 6 to 15 and the x87 word.
-struct fp_environment {
-    std::uint32_t mxcsr = 0;
-    std::uint16_t x87_control = 0;
-    bool operator==(const fp_environment&) const = default;
-};
-
-/// Reads the calling thread's control words. Status flags are volatile and left out.
-inline fp_environment context_save_fp_environment() noexcept {
-    constexpr std::uint32_t control_bits = 0xffc0;
-    fp_environment words;
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words.mxcsr), "=m"(words.x87_control));
-    words.mxcsr &= control_bits;
-    return words;
-}
-
-/// Sets the calling thread's control words.
-inline void context_restore_fp_environment(const fp_environment& words) noexcept {
-    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(words.mxcsr), "m"(words.x87_control));
-}
-
 /// Builds the frame that the first switch to a fresh context restores. `stub` is the port's
 /// entry stub; the rest is context_make's contract.
 inline heddle_context context_fresh(void* stack_top, context_entry entry, void* argument,
@@ -172,8 +153,7 @@ inline heddle_context context_fresh(void* stack_top, context_entry entry, void* 
     frame->return_address = resume_address;
     return {.stack_pointer = frame,
             .resume_address = reinterpret_cast<void*>(resume_address),
-            .frame_pointer = nullptr,
-            .shadow_stack_pointer = nullptr};
+            .frame_pointer = nullptr};
 }
 
 }  // namespace heddle::detail

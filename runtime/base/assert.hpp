@@ -7,11 +7,16 @@
 
 namespace heddle::detail {
 
+class text_line;
+
 /// Writes "heddle: ", `fact`, the values whose names are given, and the place, then a line about
 /// the running fiber; and aborts.
 [[noreturn, gnu::cold]] void assertion_failed(const char* file, int line, const char* fact,
                                               const char* name_a = nullptr, std::uint64_t a = 0,
                                               const char* name_b = nullptr, std::uint64_t b = 0);
+
+/// Writes the line, and one about the running fiber; and aborts. For facts that are no numbers.
+[[noreturn, gnu::cold]] void end_with(text_line& fact);
 
 /// Set by core/, which knows fibers, always to the same: writes one line about the running fiber
 /// to `fd`.

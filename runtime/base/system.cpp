@@ -1,6 +1,8 @@
 #include "runtime/base/system.hpp"
 
-#include "runtime/base/atomics.hpp"
+#include "runtime/base/sanitizer.hpp"
+
+#include <heddle/detail/atomics.hpp>
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -23,8 +25,6 @@
 #include <limits>
 
 namespace heddle::detail {
-
-bool force_atomic_operations = false;
 
 namespace sys {
 
@@ -364,6 +364,63 @@ int advise(void* start, std::size_t bytes, int advice) noexcept {
         checked(call::madvise, -1, [&] { return ::madvise(start, bytes, advice); }));
 }
 
+namespace {
+
+// Whether several ranges can be advised about together, as far as is known.
+std::atomic<bool>& advises_together() noexcept {
+    // valgrind 3.19 complains of a call that it does not know.
+    static std::atomic<bool> works = !under_valgrind();
+    return works;
+}
+
+// How many ranges, from the first on, were advised about together. Where that is none, `hopeless`
+// is set if the reason may be that it can never be done.
+std::size_t advise_together([[maybe_unused]] const iovec* ranges,
+                            [[maybe_unused]] std::size_t count, [[maybe_unused]] int advice,
+                            [[maybe_unused]] bool& hopeless) noexcept {
+#ifdef SYS_process_madvise
+    if (count < 2 || !advises_together().load(std::memory_order_relaxed)) {
+        return 0;
+    }
+    // include/uapi/linux/pidfd.h. No descriptor: a fork would have one of its parent.
+    constexpr int pidfd_self = -10001;
+    std::int64_t left = checked(call::process_madvise, -1, [&] {
+        return ::syscall(SYS_process_madvise, pidfd_self, ranges,
+                         std::min(count, std::size_t{UIO_MAXIOV}), advice, 0U);
+    });
+    // Absent, ignorant of PIDFD_SELF or of this advice for oneself, or refused by a sandbox.
+    hopeless = left == -ENOSYS || left == -EBADF || left == -EPERM || left == -EINVAL;
+    std::size_t done = 0;
+    for (; left > 0 && static_cast<std::uint64_t>(left) >= ranges[done].iov_len; ++done) {
+        left -= static_cast<std::int64_t>(ranges[done].iov_len);
+    }
+    return done;
+#else
+    return 0;
+#endif
+}
+
+}  // namespace
+
+std::size_t advise_all(const iovec* ranges, std::size_t count, int advice, int& error) noexcept {
+    for (std::size_t done = 0; done < count;) {
+        bool hopeless = false;
+        const std::size_t together = advise_together(ranges + done, count - done, advice, hopeless);
+        done += together;
+        if (together == 0) {
+            error = advise(ranges[done].iov_base, ranges[done].iov_len, advice);
+            if (error != 0) {
+                return done;  // so perhaps the range was to blame
+            }
+            if (hopeless) {
+                advises_together().store(false, std::memory_order_relaxed);
+            }
+            ++done;
+        }
+    }
+    return count;
+}
+
 int protect_none(void* start, std::size_t bytes) noexcept {
     return static_cast<int>(
         checked(call::mprotect, -1, [&] { return ::mprotect(start, bytes, PROT_NONE); }));
@@ -377,6 +434,41 @@ int in_core(void* start, std::size_t bytes, unsigned char* present) noexcept {
 std::size_t page_bytes() noexcept {
     static const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     return bytes;
+}
+
+namespace {
+
+// By way of a pipe, which the kernel refuses to fill from where there is no memory.
+int read_memory_by_pipe(const void* from, void* to, std::size_t bytes) noexcept {
+    int ends[2];
+    if (const int error = pipe(ends, O_CLOEXEC); error < 0) {
+        return error;
+    }
+    std::int64_t count =
+        checked(call::write, ends[1], [&] { return ::write(ends[1], from, bytes); });
+    if (count > 0) {
+        count = checked(call::read, ends[0], [&] { return ::read(ends[0], to, bytes); });
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return count < 0                                   ? static_cast<int>(count)
+           : static_cast<std::uint64_t>(count) < bytes ? -EFAULT
+                                                       : 0;
+}
+
+}  // namespace
+
+int read_memory(const void* from, void* to, std::size_t bytes) noexcept {
+    const iovec ours{to, bytes};
+    const iovec theirs{const_cast<void*>(from), bytes};
+    const std::int64_t count = checked(call::process_vm_readv, -1, [&] {
+        return ::syscall(SYS_process_vm_readv, ::getpid(), &ours, 1UL, &theirs, 1UL, 0UL);
+    });
+    if (count < 0 && count != -EFAULT) {
+        // Absent (from qemu's emulation of a CPU, say), or refused by a sandbox.
+        return read_memory_by_pipe(from, to, bytes);
+    }
+    return count == static_cast<std::int64_t>(bytes) ? 0 : -EFAULT;
 }
 
 int futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,

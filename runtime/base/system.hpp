@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <atomic>
 #include <cstddef>
@@ -44,6 +45,8 @@ enum class call : std::uint8_t {
     open,
     pipe2,
     ppoll,
+    process_madvise,
+    process_vm_readv,
     read,
     recv,
     send,
@@ -112,10 +115,17 @@ const void* map_file(const char* path, std::size_t& bytes) noexcept;
 /// have to be split, and there are too many), the memory is.
 void unmap(void* start, std::size_t bytes) noexcept;
 int advise(void* start, std::size_t bytes, int advice) noexcept;
+/// The same about several ranges, in one call where the kernel takes that about the caller itself
+/// (process_madvise with PIDFD_SELF: Linux 6.15). Returns how many ranges, from the first on, have
+/// been dealt with, and sets `error` to why the next has not.
+std::size_t advise_all(const iovec* ranges, std::size_t count, int advice, int& error) noexcept;
 int protect_none(void* start, std::size_t bytes) noexcept;
 /// As mincore: `present` has a byte per page.
 int in_core(void* start, std::size_t bytes, unsigned char* present) noexcept;
 std::size_t page_bytes() noexcept;
+/// Copies memory of this process that may be gone at any moment: -EFAULT where it is. At most
+/// PIPE_BUF bytes. Async-signal-safe.
+int read_memory(const void* from, void* to, std::size_t bytes) noexcept;
 
 /// Sleeps while `word` holds `expected`, until `deadline_ns` on the steady clock (INT64_MAX: for
 /// ever). Returns 0, -EAGAIN, -ETIMEDOUT or, when a signal came, 0.

@@ -70,7 +70,11 @@ void assertion_failed(const char* file, int line, const char* fact, const char* 
         text << ", " << name_b << " = " << b;
     }
     text << " (" << file << ":" << static_cast<std::uint64_t>(line) << ")";
-    text.write_to(STDERR_FILENO);
+    end_with(text);
+}
+
+void end_with(text_line& fact) {
+    fact.write_to(STDERR_FILENO);
     // Relaxed, here and where it is set: it points to code, which needs no publishing.
     if (const auto describe = describe_running_fiber.load(std::memory_order_relaxed)) {
         describe(STDERR_FILENO);

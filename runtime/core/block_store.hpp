@@ -33,7 +33,7 @@ struct block_chunk {
 struct block_snapshot {
     const fiber_block* block;
     fiber_state state;
-    bool waits;
+    std::uint64_t wait;  ///< the ticket
     std::uint64_t id;
     char name[name_bytes];
     const void* spawned_at;
@@ -99,6 +99,14 @@ public:
         }
     }
 
+    /// As for_each, for one block: false if it is vacant, or if there is no block at that address.
+    bool look_at(const void* address, block_snapshot& seen) const noexcept;
+
+    /// The number of a block, for tables: it never changes, and is below numbers_end() where that
+    /// is asked later. As for_each.
+    std::size_t number_of(const fiber_block& block) const noexcept { return find(&block); }
+    std::size_t numbers_end() const noexcept;
+
 private:
     // Regions grow geometrically, so that few mappings hold any number of fibers.
     static constexpr std::size_t region_chunks_min = 8;
@@ -109,11 +117,14 @@ private:
         fiber_block* hot = nullptr;
         cold_block* cold = nullptr;
         std::size_t chunks = 0;
+        std::size_t first_chunk = 0;               // in chunks_, where the others follow
         std::size_t used = 0;                      // chunks handed out so far
         std::atomic<std::size_t> constructed = 0;  // blocks of handed-out chunks; pairs with
                                                    // the acquire in for_each
     };
 
+    // The number of the block at that address; SIZE_MAX where there is none.
+    std::size_t find(const void* address) const noexcept;
     // False for a vacant block.
     static bool look_at(const fiber_block& block, block_snapshot& seen) noexcept;
     void add_region();
@@ -125,7 +136,7 @@ private:
     region_info regions_[regions_max];
     std::size_t regions_used_ = 0;
     std::vector<block_chunk*> free_;    // ready for the next taker
-    std::vector<block_chunk*> chunks_;  // all, to find and to own them
+    std::vector<block_chunk*> chunks_;  // all, to find and to own them, region after region
     block_chunk* thread_chunk_ = nullptr;
     std::size_t thread_blocks_ = 0;  // in all chunks for threads, this one and earlier ones
     std::vector<fiber_block*> free_threads_;
@@ -139,14 +150,17 @@ public:
     block_allocator& operator=(const block_allocator&) = delete;
     ~block_allocator();
 
-    /// A vacant block with default members. Errors: std::bad_alloc.
-    fiber_block* take() {
-        if (free_ != nullptr) [[likely]] {
-            fiber_block* const block = free_;
-            free_ = next_free(block);
-            return block;
-        }
-        return take_fresh();
+    /// A vacant block, with what worker::begin_life leaves as it is at its default.
+    /// Errors: std::bad_alloc.
+    fiber_block* take() { return free_ != nullptr ? &take_free() : take_fresh(); }
+
+    /// Whether take() has one at hand, constructed and warm; then this hands it out.
+    bool has_free() const noexcept { return free_ != nullptr; }
+
+    fiber_block& take_free() noexcept {
+        fiber_block* const block = free_;
+        free_ = next_free(block);
+        return *block;
     }
 
     /// Gives a block back; the last freed is the first taken again, while it is warm.

@@ -92,6 +92,9 @@ operation_outcome perform(operation& what, std::int64_t deadline_ns) noexcept {
     here->suspend(self);
     // A count that came before the cancel wins over it.
     if (what.cancel_reason != 0 && what.result == -ECANCELED) {
+        if (what.cancel_reason == static_cast<int>(wait_status::cancelled)) {
+            here->note_cancelled(self);
+        }
         return {static_cast<wait_status>(what.cancel_reason), 0};
     }
     return {wait_status::event, what.result};

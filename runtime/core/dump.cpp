@@ -3,43 +3,16 @@
 #include "runtime/base/text.hpp"
 #include "runtime/core/asleep.hpp"
 #include "runtime/core/block_store.hpp"
+#include "runtime/core/holder.hpp"
 #include "runtime/core/worker.hpp"
 
 #include <heddle/diag.hpp>
 
-#include <algorithm>
 #include <string_view>
 
 namespace heddle::detail {
 
 namespace {
-
-void add_fiber(text_line& line, std::uint64_t id, const char* name) noexcept {
-    line << "fiber " << id;
-    if (name[0] != '\0') {
-        line << " \"" << std::string_view(name) << "\"";
-    }
-}
-
-// 0 if it is no fiber any more.
-std::uint64_t id_of(const fiber_block& fiber) noexcept {
-    const cold_block* const cold = glance(fiber.cold);
-    return cold == nullptr ? 0 : glance(cold->id);
-}
-
-// Follows no pointer to what is waited for, unless it is a control block: those stay mapped.
-void add_wait(text_line& line, const block_snapshot& fiber, std::int64_t now) noexcept {
-    const wait_reason_text why = describe(fiber.reason);
-    line << ", waiting: " << why.text;
-    if (why.object == wait_object::fiber) {
-        const auto* const target = static_cast<const fiber_block*>(fiber.wait_object);
-        line << " " << (target == nullptr ? 0 : id_of(*target));
-    } else if (why.object == wait_object::operation) {
-        line << " " << static_cast<std::uint64_t>(std::max(fiber.wait_descriptor, 0));
-    }
-    line << ", for ";
-    line.seconds(now - fiber.wait_since);
-}
 
 std::string_view state_of(const block_snapshot& fiber) noexcept {
     switch (fiber.state) {
@@ -71,13 +44,16 @@ void for_each_dump_line(code_names::form form, void (*each)(std::string_view lin
             ++count;
             line << "heddle:   ";
             add_fiber(line, fiber.id, fiber.name);
-        } else if (fiber.waits) {
+        } else if (fiber.wait != 0) {
             line << "heddle:   a plain thread";
         } else {
             return;
         }
-        if (fiber.waits) {
-            add_wait(line, fiber, now);
+        if (fiber.wait != 0) {
+            line << ", waiting: ";
+            add_wait(line, fiber, holder_of(fiber));
+            line << ", for ";
+            line.seconds(now - fiber.wait_since);
         } else {
             line << ", " << state_of(fiber);
         }
@@ -96,6 +72,7 @@ void for_each_dump_line(code_names::form form, void (*each)(std::string_view lin
                << " until another thread wakes a fiber: nothing inside can";
         each(reason.view(), argument);
     }
+    for_each_cycle_line(each, argument);
 }
 
 void dump_to(int fd, code_names::form names) noexcept {
@@ -117,7 +94,7 @@ void describe_current_fiber(int fd) noexcept {
     const cold_block& self = *here->current().cold;
     text_line line;
     line << "heddle: in ";
-    add_fiber(line, self.id, self.name);
+    add_fiber(line, self.id, self.named ? self.name : "");
     line << ", spawned at ";
     add_code_address(line, self.spawned_at);
     line.write_to(fd);

@@ -89,11 +89,11 @@ bool report_overflow(const void* address) noexcept {
         return false;
     }
     const fiber_block& fiber = here->current();
-    if (fiber.cold->stack_top == nullptr) {
+    if (fiber.header == nullptr) {
         return false;
     }
     const stack_class& stacks = here->stacks()[fiber.cold->stack_class];
-    const auto low = reinterpret_cast<std::uintptr_t>(stacks.bottom(fiber.cold->stack_top));
+    const auto low = reinterpret_cast<std::uintptr_t>(stacks.bottom(stack_top_of(fiber)));
     const auto fault = reinterpret_cast<std::uintptr_t>(address);
     if (fault >= low || fault < low - stacks.guard_bytes()) {
         return false;

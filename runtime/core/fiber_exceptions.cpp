@@ -11,6 +11,7 @@
 
 #include <mutex>
 #include <system_error>
+#include <typeinfo>
 #include <utility>
 
 namespace heddle::detail {
@@ -46,6 +47,14 @@ terminate_names_fiber::~terminate_names_fiber() {
 }
 
 bool is_cancelled(const std::exception_ptr& exception) noexcept {
+#ifdef __GLIBCXX__
+    // Without throwing it once more, which takes a microsecond. One that is derived from it takes
+    // the long way.
+    if (const std::type_info* const type = exception.__cxa_exception_type();
+        type != nullptr && *type == typeid(cancelled)) {
+        return true;
+    }
+#endif
     try {
         std::rethrow_exception(exception);
     } catch (const cancelled&) {
@@ -59,7 +68,7 @@ void terminate_for(const cold_block& cold, const std::exception_ptr& exception,
                    const char* what) noexcept {
     text_line line;
     line << "heddle: " << what << ": fiber " << cold.id;
-    if (cold.name[0] != '\0') {
+    if (cold.named) {
         line << " \"" << cold.name << "\"";
     }
     try {
@@ -83,11 +92,12 @@ std::exception_ptr take_end_exception(cold_block& cold) noexcept {
     if (std::exchange(cold.closure_left, false)) {
         cold.body(body_step::drop_closure, cold.storage);
     }
+    cold.threw = false;
     return std::exchange(end_exception(cold), nullptr);
 }
 
 bool ended_by_exception(const fiber_block* block) noexcept {
-    return block->cold->exceptions.caught != nullptr;
+    return block->cold->threw;
 }
 
 std::exception_ptr take_exception(fiber_block* block) noexcept {
@@ -103,10 +113,11 @@ void rethrow_from_fiber(std::exception_ptr exception) {
 }
 
 std::error_code error_code_or_rethrow(std::exception_ptr exception) {
+    if (is_cancelled(exception)) {
+        return std::make_error_code(std::errc::operation_canceled);
+    }
     try {
         std::rethrow_exception(std::move(exception));
-    } catch (const cancelled&) {
-        return std::make_error_code(std::errc::operation_canceled);
     } catch (const std::system_error& error) {
         return error.code();
     }

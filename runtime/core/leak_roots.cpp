@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t red_zone_bytes = 128;
 
 // Of no use to anybody but the tool, which begins its search at global variables.
-std::vector<void*>* found = nullptr;
+std::vector<void*>* pointers = nullptr;
 
 // Neither the marks of the address sanitizer nor races count here: the word is only copied.
 [[gnu::no_sanitize_address, gnu::no_sanitize_thread, gnu::noinline]] void*
@@ -40,19 +40,19 @@ public:
         const auto last = reinterpret_cast<std::uintptr_t>(end);
         for (auto at = (reinterpret_cast<std::uintptr_t>(begin) + word - 1) / word * word;
              at + word <= last; at += word) {
-            found->push_back(word_at(at));
+            pointers->push_back(word_at(at));
         }
     }
 
     // The part of a stack that a suspended flow uses. With detection of use after return its
     // locals lie elsewhere, in frames that the stack points to.
     void add_stack(const heddle_context& flow, const void* top, void* fake_stack) {
-        const std::size_t before = found->size();
+        const std::size_t before = pointers->size();
         add(static_cast<const std::byte*>(flow.stack_pointer) - red_zone_bytes, top);
-        for (std::size_t i = before; fake_stack != nullptr && i < found->size(); ++i) {
+        for (std::size_t i = before; fake_stack != nullptr && i < pointers->size(); ++i) {
             void* begin = nullptr;
             void* end = nullptr;
-            if (__asan_addr_is_in_fake_stack(fake_stack, (*found)[i], &begin, &end) != nullptr &&
+            if (__asan_addr_is_in_fake_stack(fake_stack, (*pointers)[i], &begin, &end) != nullptr &&
                 frames_.insert(begin).second) {
                 add(begin, end);
             }
@@ -70,11 +70,10 @@ public:
             home->with_thread_root([this](const heddle_context& flow, const void* top,
                                           void* fake_stack) { add_stack(flow, top, fake_stack); });
         }
-        const void* const top = fiber.cold->stack_top;
+        const void* const top = stack_top_of(fiber);
         if (&home->current() != &fiber) {
             const bool watched = (fiber.flags & flag_watched) != 0;
-            add_stack(fiber.context, top,
-                      watched ? header_of(const_cast<fiber_block&>(fiber)).fake_stack : nullptr);
+            add_stack(fiber.context, top, watched ? fiber.header->fake_stack : nullptr);
         } else if (home == current_worker && !has_address_tool()) {
             add(__builtin_frame_address(0), top);  // the address sanitizer knows it already
         }
@@ -86,7 +85,7 @@ private:
 };
 
 void collect() {
-    found = new std::vector<void*>;
+    pointers = new std::vector<void*>;
     collector roots;
     // As long as it is held no worker ends, in no thread, nor are its stacks unmapped.
     const std::lock_guard guard(lifetime_lock);

@@ -2,7 +2,11 @@
 #include "runtime/base/assert.hpp"
 #include "runtime/base/limits.hpp"
 #include "runtime/base/sanitizer.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/core/fiber_exceptions.hpp"
+#include "runtime/core/initialisers.hpp"
+#include "runtime/core/locals.hpp"
+#include "runtime/core/thread_wait.hpp"
 #include "runtime/core/worker.hpp"
 
 #include <heddle/detail/fiber_access.hpp>
@@ -16,6 +20,10 @@
 #include <utility>
 
 namespace heddle::detail {
+
+#ifdef HEDDLE_CHECKED
+constinit thread_local int open_initialisers = 0;
+#endif
 
 namespace {
 
@@ -37,14 +45,23 @@ fiber_block& worker::new_fiber(const spawn_request& request, const void* spawned
     }
     fiber.cold->stack_class = stack_class;
     fiber.cold->name[request.name.copy(fiber.cold->name, name_bytes - 1)] = '\0';
+    fiber.cold->named = !request.name.empty();
     return fiber;
 }
 
 // Waking, queueing and arming never allocate: the room for everything alive is taken when it grows.
 void worker::make_room() {
     const std::size_t room = std::max<std::size_t>(64, 2 * (room_ + 1));
-    queue_.reserve(room);
-    timers_.reserve(room);
+    try {
+        queue_.reserve(room);
+        timers_.reserve(room);
+    } catch (const std::bad_alloc&) {
+        text_line why;
+        why << "heddle: no memory for the places of " << room
+            << " fibers in the run queue and among the timers: the process may have as much "
+               "address space as ulimit -v and vm.overcommit_memory allow";
+        throw no_memory(why.view());
+    }
     room_ = room;
 }
 
@@ -79,13 +96,26 @@ std::uint8_t worker::stack_class_of(const spawn_request& request) {
                : stacks_.class_for(request.stack_bytes, "fiber_options::stack_bytes");
 }
 
-void worker::free_block_later(fiber_block& block) noexcept {
-    // Mail under way still names the block: it is freed when that has arrived.
-    set_bits(block.cold->mail, std::uint8_t{mail_release});
+void worker::queue_new_long(fiber_block& fiber) noexcept {
+    if (shutting_down_) {
+        fiber.cold->stop_asked.store(true, std::memory_order_relaxed);
+        fiber.flags |= flag_stop_requested;
+    }
+    queue_.push_unstarted(fiber);
 }
 
-bool worker::start_slow(fiber_block& fiber) noexcept {
-    if (fiber.cold->stack_top == nullptr) {
+void worker::free_block_long(fiber_block& block) noexcept {
+    if (block.cold->mail.load(std::memory_order_relaxed) != 0) {
+        // Mail under way still names the block: it is freed when that has arrived.
+        set_bits(block.cold->mail, std::uint8_t{mail_release});
+        return;
+    }
+    drop_stop_source(*block.cold);
+    free_plain_block(block);
+}
+
+bool worker::start_slow(fiber_block& fiber, std::byte* stack_top) noexcept {
+    if (stack_top == nullptr) {
         fail_start(fiber);
         return false;
     }
@@ -93,7 +123,7 @@ bool worker::start_slow(fiber_block& fiber) noexcept {
         // A fresh context begins with the words of the moment, which may be another fiber's own.
         const fp_environment words = context_save_fp_environment();
         context_restore_fp_environment(control_words_);
-        context_make(fiber.context, fiber.cold->stack_top - stack_header_bytes, entry_, &fiber);
+        context_make(fiber.context, stack_top - stack_header_bytes, entry_, &fiber);
         context_restore_fp_environment(words);
     }
     fiber.cold->control_words = control_words_;
@@ -129,12 +159,16 @@ std::exception_ptr refusal_of(const stack_class& stacks) noexcept {
 
 void worker::fail_start(fiber_block& fiber) noexcept {
     cold_block& cold = *fiber.cold;
-    ::new (&end_exception(cold)) std::exception_ptr(refusal_of(stacks_[cold.stack_class]));
+    leave_exception(cold, refusal_of(stacks_[cold.stack_class]));
     // Not here: destructors of the user's may wait, and this is no fiber's time.
     cold.closure_left = true;
+    cold.body(body_step::no_stack, cold.storage);
     const end_state before = exchange(cold.end, end_state::ended);
     if (before == end_state::detached) {
         drop_what_it_left(fiber);
+    } else if (before == end_state::awaited) {
+        post(fiber, mail_awaiter);  // the coroutine may do what it likes, and this is no time
+        return;
     }
     if (fiber_block* const joiner = settle_end(fiber, before)) {
         make_runnable(*joiner, wait_status::event);
@@ -145,12 +179,15 @@ namespace {
 
 // The three ways to call a fiber's function. An exception that must terminate finds no handler,
 // so that std::terminate is called with the throwing frames still in place.
-void run_joinable(cold_block& cold) {
+[[gnu::always_inline]] inline void run_joinable(fiber_block& self) {
+    cold_block& cold = *self.cold;
     try {
         cold.body(body_step::run, cold.storage);
+        destroy_locals(self);
     } catch (...) {
         cold.body(body_step::let_pass, cold.storage);
-        ::new (&end_exception(cold)) std::exception_ptr(std::current_exception());
+        destroy_locals(self);
+        leave_exception(cold, std::current_exception());
     }
 }
 
@@ -178,12 +215,15 @@ void run_detached_with_handler(cold_block& cold, void (*handler)(fiber_id, std::
 
 [[gnu::always_inline]] inline void worker::run_body(fiber_block& self) {
     if ((self.flags & flag_detached) == 0) {
-        run_joinable(*self.cold);
-    } else if (on_detached_exception_ == nullptr) {
+        run_joinable(self);
+        return;
+    }
+    if (on_detached_exception_ == nullptr) {
         run_detached(*self.cold);
     } else {
         run_detached_with_handler(*self.cold, on_detached_exception_);
     }
+    destroy_locals(self);
 }
 
 void worker::fiber_entry(void* block) {
@@ -205,29 +245,96 @@ void worker::watched_fiber_entry(void* block) {
     home.finish(self);
 }
 
-void worker::finish(fiber_block& self) noexcept {
+// The turn of a fiber that ends is its joiner's, if that is one of this worker: so a tree of fibers
+// is walked branch by branch, on few stacks. It counts as a switch, so others still have theirs.
+[[gnu::always_inline]] inline void worker::finish(fiber_block& self) noexcept {
     cold_block& cold = *self.cold;
-    const end_state before = exchange(cold.end, end_state::ended);
-    if (before == end_state::detached) [[unlikely]] {
-        drop_what_it_left(self);  // code of the user's, which may wait: so before the stack goes
+    if (--budget_ >= 0 && cold.end.load(std::memory_order_acquire) == end_state::joined) {
+        // While a fiber of this worker waits for the end, nobody else has to do with it, so that it
+        // needs no exchange.
+        fiber_block& joiner = *cold.joiner.load(std::memory_order_relaxed);
+        if (joiner.home.load(std::memory_order_relaxed) == this &&
+            joiner.wait.load(std::memory_order_relaxed) == cold.joiner_ticket &&
+            (joiner.wait_kind & wait_timed) == 0 && !takes_long_way(self, joiner)) [[likely]] {
+            stacks_[cold.stack_class].give(stack_top_of(self));
+            ++ended_;
+            self.header = nullptr;
+            self.state = fiber_state::finished;
+            cold.end.store(end_state::ended, std::memory_order_release);
+            joiner.wait.store(0, std::memory_order_relaxed);
+            joiner.outcome = static_cast<std::int32_t>(wait_status::event);
+            departing_.flags = 0;
+            switch_to(departing_, joiner);
+            __builtin_unreachable();
+        }
     }
-    check_control_words(self);
-    const bool run_by_joiner = (self.flags & flag_run_by_joiner) != 0;
+    finish_long(self);
+    __builtin_unreachable();
+}
+
+namespace {
+
+// Hands what a fiber has come to over to the coroutine that awaits it, and resumes that.
+void resume_awaiter(cold_block& cold) {
+    say_acquire(&cold);  // pairs with await_end, whose awaiter this is
+    auto& awaiter = *reinterpret_cast<end_awaiter*>(cold.joiner.load(std::memory_order_relaxed));
+    awaiter.exception = take_end_exception(cold);
+    awaiter.took_over = true;
+    awaiter.resume(awaiter.coroutine);
+}
+
+}  // namespace
+
+// The fiber goes on as the coroutine that awaits it. What its exception was saved in is free again.
+void worker::run_awaiter(fiber_block& self) {
+    if (!shutting_down_) {
+        drop_stop_request(self);  // nobody has a handle any more
+    }
+    resume_awaiter(*self.cold);
+}
+
+// The same for a fiber that never got a stack: as on a plain thread, in the dispatcher.
+void worker::run_awaiter_of_unstarted(fiber_block& fiber) noexcept {
+    {
+        const outside_of_fibers here;
+        resume_awaiter(*fiber.cold);
+    }
+    settle_end(fiber, end_state::detached);
+}
+
+void worker::finish_long(fiber_block& self) noexcept {
+    cold_block& cold = *self.cold;
+    end_state before = exchange(cold.end, end_state::ended);
+    // Code of the user's, which may wait: so before the stack goes.
+    if (before == end_state::detached) [[unlikely]] {
+        drop_what_it_left(self);
+    } else if (before == end_state::awaited) [[unlikely]] {
+        run_awaiter(self);
+        before = end_state::detached;
+    }
+    destroy_locals(self);  // which that code has made
+    check_departure(self);
     departing_.flags = self.flags & (flag_own_fp | flag_slow_switch);
     // The stack goes first, so that the next fiber to start gets it while it is warm. Nothing is
     // written to its top before the last switch has left it (context_make's promise).
-    stacks_[cold.stack_class].give(cold.stack_top);
-    fiber_block* next = settle_end(self, before);
-    if (next != nullptr) {
-        if (run_by_joiner) {
-            next->outcome = static_cast<std::int32_t>(wait_status::event);
-            disarm(*next);
-        } else {
-            make_runnable(*next, wait_status::event);
-            next = nullptr;
-        }
+    stacks_[cold.stack_class].give(stack_top_of(self));
+    fiber_block* const joiner = settle_end(self, before);
+    if (joiner == nullptr) {
+        resume(departing_, pick_in_turn());
+        __builtin_unreachable();
     }
-    resume(departing_, next != nullptr ? *next : pick());
+    joiner->outcome = static_cast<std::int32_t>(wait_status::event);
+    disarm(*joiner);
+    if (budget_ >= 0) {
+        resume(departing_, *joiner);
+        __builtin_unreachable();
+    }
+    if (turns_kept_ < turns_kept_max) {
+        queue_for_kept_turn(*joiner);
+    } else {
+        queue_.push(*joiner);
+    }
+    resume(departing_, dispatcher_);
     __builtin_unreachable();
 }
 
@@ -246,7 +353,7 @@ void worker::report_exception(cold_block& cold) noexcept {
 
 // Deals with the result or the exception of a fiber that nobody will join.
 void worker::drop_what_it_left(fiber_block& fiber) noexcept {
-    if (end_exception(*fiber.cold) != nullptr) {
+    if (fiber.cold->threw) {
         // It never started, or had a handle when it did and so ran under a handler.
         report_exception(*fiber.cold);
     } else if ((fiber.flags & flag_detached) == 0) {
@@ -260,10 +367,10 @@ void worker::drop_what_it_left(fiber_block& fiber) noexcept {
 fiber_block* worker::settle_end(fiber_block& fiber, end_state before) noexcept {
     cold_block& cold = *fiber.cold;
     ++ended_;
-    cold.stack_top = nullptr;
+    fiber.header = nullptr;
     fiber.state = fiber_state::finished;
     if (before == end_state::joined) [[likely]] {
-        fiber_block* const joiner = cold.joiner;
+        fiber_block* const joiner = cold.joiner.load(std::memory_order_relaxed);
         if (!claim(*joiner, cold.joiner_ticket)) {
             return nullptr;
         }
@@ -279,18 +386,24 @@ fiber_block* worker::settle_end(fiber_block& fiber, end_state before) noexcept {
     return nullptr;
 }
 
-std::intptr_t worker::yield_slow(fiber_block& self) noexcept {
-    if (queue_.empty()) {
-        return --budget_ >= 0 ? 0 : visit_dispatcher(self, wait_status::event);
-    }
-    queue_.push(self);
-    return suspend(self);
+std::intptr_t worker::yield_alone(fiber_block& self) noexcept {
+    return --budget_ >= 0 ? 0 : visit_dispatcher(self, wait_status::event);
 }
 
-std::intptr_t worker::suspend_to_unstarted(fiber_block& self) noexcept {
-    fiber_block& next = *queue_.front();
-    queue_.pop_front();
-    return resume(self, start(next) ? next : dispatcher_);
+std::intptr_t worker::yield_long(fiber_block& self) noexcept {
+    queue_.push(self);
+    return suspend_long(self);
+}
+
+// The rest of suspend(), its turn counted, when something unusual is to be done.
+std::intptr_t worker::suspend_long(fiber_block& self) noexcept {
+    return resume(self, pick_in_turn());
+}
+
+void worker::keep_turn(fiber_block& self) noexcept {
+    self.outcome = static_cast<std::int32_t>(wait_status::event);
+    queue_for_kept_turn(self);
+    resume(self, dispatcher_);
 }
 
 std::intptr_t worker::visit_dispatcher(fiber_block& self, wait_status outcome) noexcept {
@@ -300,24 +413,34 @@ std::intptr_t worker::visit_dispatcher(fiber_block& self, wait_status outcome) n
 }
 
 const std::byte* worker::stack_bottom(const fiber_block& fiber) noexcept {
-    return stacks_[fiber.cold->stack_class].bottom(fiber.cold->stack_top);
+    return stacks_[fiber.cold->stack_class].bottom(stack_top_of(fiber));
 }
 
-// In checked builds: whether the fiber that is about to give way, or to end, changed what is the
-// thread's.
-void worker::check_control_words([[maybe_unused]] fiber_block& self) noexcept {
+// In checked builds: whether a flow that is about to give way, or to end, leaves the thread's state
+// as a fiber must.
+void worker::check_departure([[maybe_unused]] fiber_block& self) noexcept {
 #ifdef HEDDLE_CHECKED
-    if (switch_keeps_control_words || (self.flags & flag_own_fp) != 0 ||
-        context_save_fp_environment() == control_words_) {
+    if (&self == &dispatcher_) {
+        initialisers_around_ = open_initialisers;  // such as one that calls run()
+    }
+    const bool in_initialiser = open_initialisers != initialisers_around_;
+    const bool has_changed_words = !switch_keeps_control_words && (self.flags & flag_own_fp) == 0 &&
+                                   context_save_fp_environment() != control_words_;
+    if (!in_initialiser && !has_changed_words) {
         return;
     }
     current_ = &self;  // the culprit is to be named, not its successor
+    HEDDLE_ASSERT(!in_initialiser, initialiser_waits);
     HEDDLE_ASSERT(false, "a fiber changed the floating-point control words and gave way, but was "
                          "not spawned with fiber_options::own_fp_environment");
 #endif
 }
 
 std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept {
+    if (stop_callbacks_ != 0) [[unlikely]] {
+        current_ = &self;  // the culprit is to be named, not its successor
+        HEDDLE_ASSERT(false, stop_callback_waits);
+    }
     // The exception globals, the floating-point control words and the tools' view of the stack
     // belong to the flow. What is installed here is the successor's; what is saved is ours.
     if (globals_->any()) {
@@ -337,7 +460,7 @@ std::intptr_t worker::resume_slow(fiber_block& self, fiber_block& next) noexcept
         context_restore_fp_environment(control_words_);
     }
     if (&self != &departing_) {
-        check_control_words(self);
+        check_departure(self);
     }
     if ((next.flags & flag_own_fp) != 0) {
         context_restore_fp_environment(next.cold->control_words);

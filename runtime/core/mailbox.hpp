@@ -19,12 +19,12 @@ public:
         fiber_block* first = first_.load(std::memory_order_relaxed);
         do {
             block.cold->mail_next = first;
-        } while (!first_.compare_exchange_weak(first, &block, std::memory_order_seq_cst,
+        } while (!first_.compare_exchange_weak(first, &block, std::memory_order_release,
                                                std::memory_order_relaxed));
     }
 
-    /// Whether there is nothing. Sequentially consistent, for the owner's look before it sleeps.
-    bool empty() const noexcept { return first_.load(std::memory_order_seq_cst) == nullptr; }
+    /// Whether there is nothing. Orders nothing: fences are for the caller and for who has posted.
+    bool empty() const noexcept { return first_.load(std::memory_order_relaxed) == nullptr; }
 
     /// Calls f(block, bits) for each block, in the order of posting. Owner only.
     template <class F>

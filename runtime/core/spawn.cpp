@@ -15,8 +15,8 @@ namespace heddle::detail {
 namespace {
 
 bool runs_here(const fiber_block& fiber) noexcept {
-    return current_worker != nullptr &&
-           fiber.home.load(std::memory_order_relaxed) == current_worker;
+    worker* const here = current_worker;
+    return here != nullptr && fiber.home.load(std::memory_order_relaxed) == here;
 }
 
 [[noreturn, gnu::cold]] void throw_outside() {
@@ -24,7 +24,7 @@ bool runs_here(const fiber_block& fiber) noexcept {
     throw std::logic_error("heddle: spawn is called outside of a fiber: call it inside run()");
 }
 
-[[gnu::always_inline]] inline worker& worker_here() {
+[[gnu::always_inline]] inline worker& worker_of_caller() {
     worker* const here = current_worker;
     if (here == nullptr || !here->in_fiber()) [[unlikely]] {
         throw_outside();
@@ -34,12 +34,12 @@ bool runs_here(const fiber_block& fiber) noexcept {
 
 [[gnu::always_inline]] inline reserved_block reserve_at(const void* spawned_at,
                                                         const spawn_request& request) {
-    fiber_block& fiber = worker_here().new_fiber(request, spawned_at);
+    fiber_block& fiber = worker_of_caller().new_fiber(request, spawned_at);
     return {&fiber, fiber.cold->storage};
 }
 
-[[gnu::always_inline]] inline reserved_block reserve_plain_at(const void* spawned_at) {
-    fiber_block& fiber = worker_here().new_plain_fiber(spawned_at);
+[[gnu::noinline]] reserved_block reserve_plain_at(const void* spawned_at) {
+    fiber_block& fiber = worker_of_caller().new_plain_fiber(spawned_at);
     return {&fiber, fiber.cold->storage};
 }
 
@@ -50,7 +50,12 @@ reserved_block reserve_fiber(const spawn_request& request) {
 }
 
 reserved_block reserve_plain_fiber() {
-    return reserve_plain_at(__builtin_return_address(0));
+    worker* const here = current_worker;
+    if (here == nullptr || !here->in_fiber() || !here->has_fiber_at_hand()) [[unlikely]] {
+        return reserve_plain_at(__builtin_return_address(0));
+    }
+    fiber_block& fiber = here->new_fiber_at_hand(__builtin_return_address(0));
+    return {&fiber, fiber.cold->storage};
 }
 
 reserved_block reserve_fiber_or_terminate(const spawn_request& request) noexcept {
@@ -98,13 +103,14 @@ void release_fiber(fiber_block* block) noexcept {
 }
 
 bool release_if_well(fiber_block* block) noexcept {
-    if (block->cold->exceptions.caught != nullptr) [[unlikely]] {
+    if (block->cold->threw) [[unlikely]] {
         return false;
     }
-    if (runs_here(*block)) [[likely]] {
-        current_worker->free_block(*block);
+    worker* const home = block->home.load(std::memory_order_relaxed);
+    if (home == nullptr || home != current_worker || !home->is_free_of_ties(*block)) [[unlikely]] {
+        release_fiber(block);
     } else {
-        release_elsewhere(*block);
+        home->free_plain_block(*block);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 #include "runtime/core/thread_wait.hpp"
 
+#include "runtime/base/assert.hpp"
 #include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/block_store.hpp"
@@ -42,13 +43,23 @@ fiber_block& this_thread_block() {
     return *own.block;
 }
 
+fiber_block* try_thread_block() noexcept {
+    try {
+        return &this_thread_block();
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
 std::uint64_t begin_thread_wait(fiber_block& self, wait_reason reason,
                                 const void* object) noexcept {
     refuse_fiber_of_another_copy();
+    HEDDLE_ASSERT(!dispatcher_runs_callbacks, stop_callback_waits);
     ::new (self.cold->storage) std::atomic<std::uint32_t>(0);
     self.cold->reason = reason;
     self.cold->wait_object = object;
     self.cold->wait_since = clock_now();
+    self.wait_kind = wait_of_thread;
     const std::uint64_t ticket = thread_tickets.fetch_add(1, std::memory_order_relaxed);
     self.wait.store(ticket, std::memory_order_relaxed);
     return ticket;

@@ -4,6 +4,7 @@
 #include "runtime/base/sanitizer.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/copies.hpp"
+#include "runtime/core/join_wait.hpp"
 #include "runtime/core/thread_wait.hpp"
 #include "runtime/core/worker.hpp"
 
@@ -47,29 +48,6 @@ void yield() noexcept {
 
 namespace {
 
-// The calling thread's block; null where there is no memory for one.
-fiber_block* try_thread_block() noexcept {
-    try {
-        return &this_thread_block();
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
-}
-
-// What a thread without a block does instead of waiting to be woken: it looks again and again.
-template <class Over>
-wait_status look_until(Over over, std::int64_t deadline_ns) noexcept {
-    constexpr std::int64_t pause_ns = 1'000'000;
-    while (!over()) {
-        const std::int64_t left = deadline_ns == never_ns ? pause_ns : deadline_ns - clock_now();
-        if (left <= 0) {
-            return wait_status::timed_out;
-        }
-        sys::nap(std::min(left, pause_ns));
-    }
-    return wait_status::event;
-}
-
 wait_status sleep_plain_thread(std::int64_t deadline_ns) noexcept {
     fiber_block* const self = try_thread_block();
     if (self == nullptr) {
@@ -98,13 +76,10 @@ wait_status sleep(std::int64_t deadline_ns) noexcept {
     return static_cast<wait_status>(here->suspend(self));
 }
 
-namespace {
-
-// Leaves the wait (waiter, ticket) with the target; false if the target has ended already.
 bool leave_joiner(fiber_block& target, fiber_block& waiter, std::uint64_t ticket) noexcept {
     HEDDLE_ASSERT(target.cold->end.load(std::memory_order_relaxed) != end_state::joined,
                   "a fiber is joined by two at once", "fiber", target.cold->id);
-    target.cold->joiner = &waiter;
+    target.cold->joiner.store(&waiter, std::memory_order_relaxed);
     target.cold->joiner_ticket = ticket;
     const bool left = exchange_if(target.cold->end, end_state::open, end_state::joined);
     if (!left) {
@@ -120,6 +95,34 @@ bool has_ended(const fiber_block& target) noexcept {
     }
     return ended;
 }
+
+bool take_back_joiner(fiber_block& target) noexcept {
+    return exchange_if(target.cold->end, end_state::joined, end_state::open);
+}
+
+bool fiber_has_ended(const fiber_block* block) noexcept {
+    return has_ended(*block);
+}
+
+bool await_end(fiber_block* block, end_awaiter& awaiter) noexcept {
+    cold_block& cold = *block->cold;
+    // The end of the fiber knows by its state whose this is.
+    cold.joiner.store(reinterpret_cast<fiber_block*>(&awaiter), std::memory_order_relaxed);
+    say_release(&cold);
+    const bool left = exchange_if(cold.end, end_state::open, end_state::awaited);
+    if (!left) {
+        say_acquire(&cold);
+    }
+    return left;
+}
+
+void withdraw_awaiter(fiber_block* block) noexcept {
+    const bool back = exchange_if(block->cold->end, end_state::awaited, end_state::open);
+    HEDDLE_ASSERT(back, "a coroutine is destroyed while the fiber that it awaited resumes it",
+                  "fiber", block->cold->id);
+}
+
+namespace {
 
 wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noexcept {
     if (has_ended(target)) {
@@ -137,21 +140,25 @@ wait_status join_from_thread(fiber_block& target, std::int64_t deadline_ns) noex
     return sleep_thread(*self, ticket, deadline_ns);
 }
 
-}  // namespace
+// Leaves a wait with a fiber that has not started. Nobody else can have to do with its end yet: its
+// handle is the caller's, its home is here.
+[[gnu::always_inline]] inline void leave_sole_joiner(fiber_block& target, fiber_block& waiter,
+                                                     std::uint64_t ticket) noexcept {
+    cold_block& cold = *target.cold;
+    cold.joiner.store(&waiter, std::memory_order_relaxed);
+    cold.joiner_ticket = ticket;
+    cold.end.store(end_state::joined, std::memory_order_relaxed);
+}
 
-namespace {
-
-// Waits for a fiber that has not started by running it. Nobody else can have to do with its end
-// yet: its handle is the caller's, its home is here.
+// Waits for such a fiber by running it.
 [[gnu::always_inline]] inline wait_status join_unstarted(worker& here, fiber_block& self,
                                                          fiber_block& target, wait_reason reason,
                                                          std::uint8_t kind) noexcept {
-    cold_block& cold = *target.cold;
-    cold.joiner = &self;
-    cold.joiner_ticket = here.begin_wait(self, reason, &target, kind);
-    cold.end.store(end_state::joined, std::memory_order_relaxed);
+    leave_sole_joiner(target, self, here.begin_wait(self, reason, &target, kind));
     return static_cast<wait_status>(here.run_now(self, target));
 }
+
+wait_status join_in_next_turn(worker& here, fiber_block& target, std::int64_t deadline_ns) noexcept;
 
 [[gnu::noinline]] wait_status join_in_turn(worker& here, fiber_block& target,
                                            std::int64_t deadline_ns) noexcept {
@@ -160,15 +167,21 @@ namespace {
         return wait_status::refused;
     }
     if (here.cancellation_due(self)) [[unlikely]] {
-        target.cold->joiner = nullptr;  // tells join_withdraw that nothing was tried
+        target.cold->joiner.store(
+            nullptr, std::memory_order_relaxed);  // tells join_withdraw that nothing was tried
         return static_cast<wait_status>(here.visit_dispatcher(self, wait_status::cancelled));
     }
     if (has_ended(target)) {
         return wait_status::event;
     }
     if (deadline_ns <= here.now()) [[unlikely]] {
-        target.cold->joiner = &self;  // something was: join_withdraw looks again
+        target.cold->joiner.store(
+            &self, std::memory_order_relaxed);  // something was: join_withdraw looks again
         return static_cast<wait_status>(here.visit_dispatcher(self, wait_status::timed_out));
+    }
+    const bool run_now = here.may_run_now(target);
+    if (!run_now && here.may_keep_turn(target)) {
+        return join_in_next_turn(here, target, deadline_ns);
     }
     const std::uint64_t ticket =
         here.begin_wait(self, wait_reason::join, &target, here.cancellable(self));
@@ -177,10 +190,16 @@ namespace {
         return wait_status::event;
     }
     here.arm(self, deadline_ns);
-    if (here.may_run_now(target)) {
+    if (run_now) {
         return static_cast<wait_status>(here.run_now(self, target));
     }
     return static_cast<wait_status>(here.suspend(self));
+}
+
+[[gnu::noinline]] wait_status join_in_next_turn(worker& here, fiber_block& target,
+                                                std::int64_t deadline_ns) noexcept {
+    here.keep_turn(here.current());
+    return join_in_turn(here, target, deadline_ns);
 }
 
 }  // namespace
@@ -192,16 +211,18 @@ wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
         return join_from_thread(target, deadline_ns);
     }
     fiber_block& self = here->current();
-    if (here->may_run_now(target) && deadline_ns == never_ns &&
-        (self.flags & flag_stop_requested) == 0) {
-        return join_unstarted(*here, self, target, wait_reason::join, here->cancellable(self));
+    if (deadline_ns == never_ns && here->may_run_at_once(self, target)) {
+        leave_sole_joiner(target, self,
+                          here->begin_wait(self, wait_reason::join, &target,
+                                           here->cancellable_unless_shielded(self)));
+        return static_cast<wait_status>(here->run_at_once(self, target));
     }
     return join_in_turn(*here, target, deadline_ns);
 }
 
 bool join_withdraw(fiber_block* block) noexcept {
-    return !exchange_if(block->cold->end, end_state::joined, end_state::open) &&
-           has_ended(*block) && block->cold->joiner != nullptr;
+    return !take_back_joiner(*block) && has_ended(*block) &&
+           block->cold->joiner.load(std::memory_order_relaxed) != nullptr;
 }
 
 void join_always(fiber_block* block) noexcept {
@@ -215,6 +236,9 @@ void join_always(fiber_block* block) noexcept {
         return;
     }
     fiber_block& self = here->current();
+    while (!here->may_run_now(target) && here->may_keep_turn(target)) {
+        here->keep_turn(self);
+    }
     if (here->may_run_now(target)) {
         join_unstarted(*here, self, target, wait_reason::join_in_destructor, 0);
         return;
@@ -245,6 +269,11 @@ std::error_code to_error_code(wait_status status) noexcept {
         return std::make_error_code(std::errc::operation_canceled);
     case wait_status::refused:
         return std::make_error_code(std::errc::operation_not_permitted);
+    case wait_status::closed:
+        return errc::closed;
+    case wait_status::again:
+    case wait_status::admitted:
+        break;
     }
     return std::make_error_code(std::errc::invalid_argument);
 }

@@ -20,6 +20,18 @@ constinit exception_globals always_any{.caught = &always_any};
 
 }  // namespace
 
+// The long way is where giving way is refused.
+void worker::begin_stop_callbacks() noexcept {
+    ++stop_callbacks_;
+    detour_ = &always_any;
+}
+
+void worker::end_stop_callbacks() noexcept {
+    if (--stop_callbacks_ == 0 && !watched_) {
+        detour_ = globals_;
+    }
+}
+
 void worker::watch_switches() {
     watched_ = true;
     detour_ = &always_any;
@@ -42,7 +54,7 @@ void* worker::enter_watched(fiber_block& next) noexcept {
     if (&next == &dispatcher_) {
         return dispatcher_header_.race_handle;
     }
-    stack_header& header = header_of(next);
+    stack_header& header = *next.header;
     if ((next.flags & flag_watched) == 0) {
         next.flags |= flag_watched;
         header.race_handle = make_race_handle();
@@ -56,7 +68,7 @@ std::intptr_t worker::resume_watched(fiber_block& self, fiber_block& next) noexc
         // Asked of the tool, since the stack and its header may be the next fiber's already.
         dead_race_handle_ = current_race_handle();
     } else {
-        fake_stack = &(&self == &dispatcher_ ? dispatcher_header_ : header_of(self)).fake_stack;
+        fake_stack = &(&self == &dispatcher_ ? dispatcher_header_ : *self.header).fake_stack;
     }
     void* const race_handle = enter_watched(next);
     if (&next == &dispatcher_) {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "arch/context.h"
-#include "runtime/base/atomics.hpp"
 #include "runtime/base/timer_heap.hpp"
 #include "runtime/core/block_store.hpp"
 #include "runtime/core/fiber_block.hpp"
@@ -15,13 +14,18 @@
 #include "runtime/core/stack.hpp"
 #include "runtime/reactor/reactor.hpp"
 
+#include <heddle/detail/alarm.hpp>
+#include <heddle/detail/atomics.hpp>
+#include <heddle/detail/current.hpp>
 #include <heddle/runtime.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
+#include <utility>
 
 namespace heddle::detail {
 
@@ -67,48 +71,51 @@ public:
     fiber_block& new_fiber(const spawn_request& request, const void* spawned_at);
 
     /// The same for a fiber of which nothing special is asked. Errors: std::bad_alloc.
-    [[gnu::always_inline]] fiber_block& new_plain_fiber(const void* spawned_at) {
-        if (alive() >= room_) [[unlikely]] {
+    fiber_block& new_plain_fiber(const void* spawned_at) {
+        if (alive() >= room_) {
             make_room();
         }
-        fiber_block& fiber = *blocks_.take();
-        cold_block& cold = *fiber.cold;
-        if (next_id_ == ids_end_) [[unlikely]] {
+        if (next_id_ == ids_end_) {
             draw_ids();
         }
-        ++spawned_;
-        fiber.home.store(this, std::memory_order_relaxed);
-        fiber.state = fiber_state::unstarted;
-        cold.id = next_id_++;
-        cold.spawned_at = spawned_at;
-        cold.stack_class = stack_class_;
-        cold.end.store(end_state::open, std::memory_order_relaxed);
-        return fiber;
+        return begin_life(*blocks_.take(), spawned_at);
+    }
+    /// Whether that can do without asking anybody for anything; then this does it.
+    bool has_fiber_at_hand() const noexcept {
+        return alive() < room_ && next_id_ != ids_end_ && blocks_.has_free();
+    }
+    [[gnu::always_inline]] fiber_block& new_fiber_at_hand(const void* spawned_at) noexcept {
+        return begin_life(blocks_.take_free(), spawned_at);
     }
 
-    void queue_new(fiber_block& fiber) noexcept {
+    /// Makes an unstarted fiber runnable.
+    [[gnu::always_inline]] void queue_new(fiber_block& fiber) noexcept {
         if (shutting_down_) [[unlikely]] {
-            fiber.cold->stop_asked.store(true, std::memory_order_relaxed);
-            fiber.flags |= flag_stop_requested;
+            queue_new_long(fiber);
+            return;
         }
         queue_.push_unstarted(fiber);
     }
 
     /// Returns a block to the allocator, once no mail is under way to it. What new_plain_fiber
     /// does not set is left as it expects to find it.
-    void free_block(fiber_block& block) noexcept {
-        cold_block& cold = *block.cold;
-        if (cold.mail.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-            free_block_later(block);
+    [[gnu::always_inline]] void free_block(fiber_block& block) noexcept {
+        if (!is_free_of_ties(block)) [[unlikely]] {
+            free_block_long(block);
             return;
         }
-        if (cold.stop.stop_possible()) [[unlikely]] {
-            drop_stop_source(cold);
-        }
+        free_plain_block(block);
+    }
+    /// Whether neither mail nor stop tokens know the block; then this is all there is to do.
+    bool is_free_of_ties(const fiber_block& block) const noexcept {
+        return block.cold->mail.load(std::memory_order_relaxed) == 0 &&
+               !block.cold->stop.stop_possible();
+    }
+    void free_plain_block(fiber_block& block) noexcept {
+        cold_block& cold = *block.cold;
         block.outcome = 0;
-        block.flags = 0;
         block.shielded = 0;
-        cold.name[0] = '\0';
+        cold.named = false;
         cold.stop_asked.store(false, std::memory_order_relaxed);
         blocks_.give(&block);
     }
@@ -125,14 +132,15 @@ public:
 
     /// Whether a cancellation point reached now must throw.
     bool cancellation_due(fiber_block& self) const noexcept {
-        return (self.flags & flag_stop_requested) != 0 &&
-               (cancellable(self) & wait_cancellable) != 0;
+        return (self.flags & flag_stop_requested) != 0 && stop_holds(self);
     }
+    /// Whether it would if the innermost levels of the running fiber, `level` included, were over.
+    bool cancellation_due_outside(const stop_level& level) const noexcept;
 
     /// Begins a wait of the running fiber; the ticket names it to wakers.
     std::uint64_t begin_wait(fiber_block& self, wait_reason reason, const void* object,
                              std::uint8_t kind) noexcept {
-        if (next_ticket_ == tickets_end_) [[unlikely]] {
+        if (next_ticket_ >= tickets_end_) [[unlikely]] {
             draw_tickets();
         }
         const std::uint64_t ticket = next_ticket_++;
@@ -144,15 +152,17 @@ public:
         self.wait.store(ticket, std::memory_order_relaxed);  // published by the primitive
         return ticket;
     }
-    /// wait_cancellable if a request to stop may end a wait of the running fiber that begins now,
-    /// wait_shielded if it may later, else 0.
+    /// wait_cancellable if any request to stop ends a wait of the running fiber that begins now,
+    /// wait_shielded if its levels are to be asked, 0 if none does.
     std::uint8_t cancellable(fiber_block& self) const noexcept {
         if (globals_->uncaught != 0) [[unlikely]] {
-            return 0;
+            return cancellable_while_unwinding(self);
         }
-        return self.shielded == 0 || header_of(self).shield_until <= now_
-                   ? std::uint8_t{wait_cancellable}
-                   : std::uint8_t{wait_shielded};
+        return cancellable_unless_shielded(self);
+    }
+    /// The same for a fiber that no exception is unwinding just now.
+    std::uint8_t cancellable_unless_shielded(fiber_block& self) const noexcept {
+        return self.shielded == 0 ? std::uint8_t{wait_cancellable} : std::uint8_t{wait_shielded};
     }
     /// Undoes begin_wait and arm before the fiber gave way.
     void end_wait(fiber_block& self) noexcept {
@@ -170,36 +180,66 @@ public:
     /// Puts the running fiber behind the others. No more code of the caller may follow, so that
     /// the switch is the caller's tail.
     [[gnu::always_inline]] std::intptr_t yield(fiber_block& self) noexcept {
-        if (queue_.empty() || queue_.full()) [[unlikely]] {
-            return yield_slow(self);
+        if (queue_.empty()) [[unlikely]] {
+            return yield_alone(self);
         }
-        queue_.push_with_room(self);
-        return suspend(self);
+        fiber_block& next = queue_.front_or_hole();
+        if (--budget_ < 0 || takes_long_way(self, next)) [[unlikely]] {
+            return yield_long(self);
+        }
+        queue_.rotate(self);
+        return switch_to(self, next);
     }
 
     /// Gives way until somebody makes the fiber runnable; returns its outcome.
     [[gnu::always_inline]] std::intptr_t suspend(fiber_block& self) noexcept {
-        self.flags &= static_cast<std::uint8_t>(~flag_run_by_joiner);
         // Everything unusual has one way out, so that the usual way needs no frame.
         if (--budget_ < 0 || queue_.empty()) [[unlikely]] {
-            return resume(self, dispatcher_);
+            return suspend_long(self);
         }
-        fiber_block& next = *queue_.front();
-        if (next.state == fiber_state::unstarted) [[unlikely]] {
-            return suspend_to_unstarted(self);
+        fiber_block& next = queue_.front_or_hole();
+        if (takes_long_way(self, next)) [[unlikely]] {
+            return suspend_long(self);
         }
         queue_.pop_front();
-        return resume(self, next);
+        return switch_to(self, next);
+    }
+
+    /// Whether a cancellation point reached now would begin its wait by the short way below: then
+    /// nothing is to be asked for, saved, or armed, and a request to stop may end the wait.
+    bool waits_plainly(const fiber_block& self, std::int64_t deadline_ns) const noexcept {
+        constexpr unsigned unusual = flag_stop_requested | flags_of_the_long_way;
+        return !switches_are_checked && single_threaded() && deadline_ns == never_ns &&
+               ((self.flags & unusual) | self.shielded) == 0 && !detour_->any();
+    }
+    /// begin_wait and suspend of such a wait, in one. The turn has a ticket left for it.
+    [[gnu::always_inline]] void begin_plain_wait(fiber_block& self, wait_reason reason,
+                                                 const void* object, std::uint8_t kind) noexcept {
+        cold_block& cold = *self.cold;
+        cold.reason = reason;
+        cold.wait_object = object;
+        cold.wait_since = now_;
+        self.wait_kind = kind;
+        self.wait.store(next_ticket_++, std::memory_order_relaxed);
+    }
+    [[gnu::always_inline]] std::intptr_t suspend_plainly(fiber_block& self) noexcept {
+        if (--budget_ < 0 || queue_.empty()) [[unlikely]] {
+            return suspend_long(self);
+        }
+        fiber_block& next = queue_.front_or_hole();
+        if ((next.flags & flags_of_the_long_way) != 0) [[unlikely]] {
+            return suspend_long(self);
+        }
+        queue_.pop_front();
+        return switch_to(self, next);
     }
 
     /// Lets the dispatcher have a turn, then goes on; returns `outcome`.
     std::intptr_t visit_dispatcher(fiber_block& self, wait_status outcome) noexcept;
 
-    /// Counts an operation that succeeded at once; gives way every so often.
-    void spend_turn(fiber_block& self) noexcept {
-        if (--budget_ < 0) [[unlikely]] {
-            visit_dispatcher(self, wait_status::event);
-        }
+    /// Counts an operation that succeeded at once; gives way every so often. Returns `event`.
+    std::intptr_t spend_turn(fiber_block& self) noexcept {
+        return --budget_ >= 0 ? 0 : visit_dispatcher(self, wait_status::event);
     }
 
     /// Runs an unstarted fiber on behalf of the running one, which waits for its end; false if it
@@ -209,14 +249,40 @@ public:
         return target.home.load(std::memory_order_relaxed) == this &&
                target.state == fiber_state::unstarted && budget_ > 0;
     }
+    /// Whether the joiner of this fiber has used up its turn, but may have another one to run it
+    /// in. Else the rest of a tree of fibers would be started each time that one of them joins at
+    /// the end of a turn, and its stacks be as many as its turns. Others wait a few turns longer.
+    /// A joiner whose fiber ends with the turn keeps it in the same way.
+    bool may_keep_turn(const fiber_block& target) const noexcept {
+        return target.home.load(std::memory_order_relaxed) == this &&
+               target.state == fiber_state::unstarted && turns_kept_ < turns_kept_max;
+    }
+    /// Lets the dispatcher have its turn, and the running fiber the next.
+    void keep_turn(fiber_block& self) noexcept;
+
+    /// Whether run_now takes no more than to bind a stack and to exchange the registers, and the
+    /// running fiber need not be asked whether it may wait.
+    bool may_run_at_once(const fiber_block& self, const fiber_block& target) noexcept {
+        constexpr unsigned unusual = flag_slow_switch | flag_stop_requested;
+        return !switch_keeps_control_words && !switches_are_checked && may_run_now(target) &&
+               ((self.flags | target.flags) & unusual) == 0 && !detour_->any() &&
+               stacks_[target.cold->stack_class].has_warm();
+    }
+    [[gnu::always_inline]] std::intptr_t run_at_once(fiber_block& self,
+                                                     fiber_block& target) noexcept {
+        std::byte* const stack_top = stacks_[target.cold->stack_class].take_warm();
+        queue_.remove(target);
+        bind(target, stack_top);
+        target.flags = 0;
+        --budget_;
+        return switch_to(self, target);
+    }
     [[gnu::always_inline]] std::intptr_t run_now(fiber_block& self, fiber_block& target) noexcept {
         queue_.remove(target);
-        self.flags &= static_cast<std::uint8_t>(~flag_run_by_joiner);
         if (!start(target)) [[unlikely]] {
             return resume(self, dispatcher_);
         }
         --budget_;
-        target.flags |= flag_run_by_joiner;
         return resume(self, target);
     }
 
@@ -227,8 +293,35 @@ public:
         queue_.push(fiber);
     }
 
+    void make_runnable_plainly(fiber_block& fiber, wait_status outcome) noexcept {
+        fiber.outcome = static_cast<std::int32_t>(outcome);
+        queue_.push(fiber);
+    }
+
     /// Notes a request to stop, and ends the fiber's wait if it is a cancellation point.
     void apply_stop(fiber_block& fiber) noexcept;
+    /// The same for those levels of the fiber that were asked to stop.
+    void apply_level_stops(fiber_block& fiber) noexcept;
+    /// Tells the stopped levels of the fiber that one of its cancellation points fails for them.
+    void note_cancelled(fiber_block& fiber) const noexcept;
+
+    void enter_level(stop_level& level) noexcept;
+    void leave_level(stop_level& level) noexcept;
+
+    /// Does what the dispatcher would about mail and deadlines, for a fiber that asks whether it is
+    /// cancelled and does not give way.
+    void look_around() noexcept;
+
+    /// Calls alarm::ring when the deadline has passed, unless drop_alarm comes first.
+    /// Errors: std::bad_alloc.
+    void set_alarm(alarm& one, std::int64_t deadline_ns);
+    void drop_alarm(alarm& one) noexcept;
+
+    /// Between the two nobody gives way: stop callbacks run, or the running fiber's, which must not
+    /// be destroyed meanwhile. libstdc++'s stop_callback waits in its destructor for a callback
+    /// that runs, but not in the thread that runs it.
+    void begin_stop_callbacks() noexcept;
+    void end_stop_callbacks() noexcept;
 
     /// Queues the first fiber, its stack already bound.
     /// Errors: std::system_error(not_enough_memory) where no stack is to be had; the fiber is gone.
@@ -273,10 +366,15 @@ public:
 private:
     // The next to run: a started fiber, or the dispatcher.
     fiber_block& pick() noexcept {
-        if (--budget_ < 0 || queue_.empty()) [[unlikely]] {
+        --budget_;
+        return pick_in_turn();
+    }
+    // The same, the turn counted already.
+    fiber_block& pick_in_turn() noexcept {
+        if (budget_ < 0 || queue_.empty()) [[unlikely]] {
             return dispatcher_;
         }
-        fiber_block& next = *queue_.front();
+        fiber_block& next = queue_.front();
         queue_.pop_front();
         if (next.state == fiber_state::unstarted && !start(next)) [[unlikely]] {
             return dispatcher_;
@@ -284,17 +382,44 @@ private:
         return next;
     }
 
-    [[gnu::noinline]] std::intptr_t yield_slow(fiber_block& self) noexcept;
-    [[gnu::noinline]] std::intptr_t suspend_to_unstarted(fiber_block& self) noexcept;
+    // The next turn begins with this fiber.
+    void queue_for_kept_turn(fiber_block& fiber) noexcept {
+        ++turns_kept_;
+        turn_is_kept_ = true;
+        queue_.push_front(fiber);
+    }
 
-    [[gnu::always_inline]] std::intptr_t resume(fiber_block& self, fiber_block& next) noexcept {
+    [[gnu::noinline]] std::intptr_t yield_alone(fiber_block& self) noexcept;
+    [[gnu::noinline]] std::intptr_t yield_long(fiber_block& self) noexcept;
+    [[gnu::noinline]] std::intptr_t suspend_long(fiber_block& self) noexcept;
+
+    // Whether more has to be done than to exchange the registers.
+    [[gnu::always_inline]] bool takes_long_way(const fiber_block& self,
+                                               const fiber_block& next) const noexcept {
+        return switches_are_checked || ((self.flags | next.flags) & flags_of_the_long_way) != 0 ||
+               detour_->any();
+    }
+
+    [[gnu::always_inline]] std::intptr_t switch_to(fiber_block& self, fiber_block& next) noexcept {
         current_ = &next;
-        if (switches_are_checked || ((self.flags | next.flags) & flag_slow_switch) != 0 ||
-            detour_->any()) [[unlikely]] {
-            return resume_slow(self, next);
-        }
         return heddle_switch(&self.context, &next.context, next.outcome);
     }
+
+    // Switches to a started fiber or the dispatcher, by whichever way it takes.
+    [[gnu::always_inline]] std::intptr_t resume(fiber_block& self, fiber_block& next) noexcept {
+        if (switches_are_checked || ((self.flags | next.flags) & flag_slow_switch) != 0 ||
+            detour_->any()) [[unlikely]] {
+            current_ = &next;
+            return resume_slow(self, next);
+        }
+        return switch_to(self, next);
+    }
+
+    [[gnu::noinline]] bool stop_holds(fiber_block& self) const noexcept;
+    [[gnu::noinline]] std::uint8_t cancellable_while_unwinding(fiber_block& self) const noexcept;
+    std::int64_t cancelled_from(fiber_block& fiber) const noexcept;
+    unsigned uncaught_of(const fiber_block& fiber) const noexcept;
+    void stop_wait(fiber_block& fiber) noexcept;
 
     void disarm(fiber_block& fiber) noexcept {
         if ((fiber.wait_kind & wait_timed) != 0) [[unlikely]] {
@@ -308,21 +433,27 @@ private:
     void watch_switches();
     // Gives an unstarted fiber its stack; false if none is to be had, and the fiber has ended.
     [[gnu::always_inline]] bool start(fiber_block& fiber) noexcept {
-        cold_block& cold = *fiber.cold;
-        cold.stack_top = stacks_[cold.stack_class].take();
-        if (switch_keeps_control_words || cold.stack_top == nullptr ||
-            (fiber.flags & flag_own_fp) != 0) [[unlikely]] {
-            if (!start_slow(fiber)) {
+        std::byte* const stack_top = stacks_[fiber.cold->stack_class].take();
+        if (switch_keeps_control_words || stack_top == nullptr || (fiber.flags & flag_own_fp) != 0)
+            [[unlikely]] {
+            if (!start_slow(fiber, stack_top)) {
                 return false;
             }
         }
-        fiber.state = fiber_state::started;
-        if constexpr (!switch_keeps_control_words) {
-            context_make(fiber.context, cold.stack_top - stack_header_bytes, entry_, &fiber);
-        }
+        bind(fiber, stack_top);
+        fiber.flags &= static_cast<std::uint8_t>(~flag_not_started);
         return true;
     }
-    bool start_slow(fiber_block& fiber) noexcept;
+    // Makes an unstarted fiber one that can be switched to, but for its flags.
+    [[gnu::always_inline]] void bind(fiber_block& fiber, std::byte* stack_top) noexcept {
+        std::byte* const header = stack_top - stack_header_bytes;
+        fiber.header = reinterpret_cast<stack_header*>(header);
+        fiber.state = fiber_state::started;
+        if constexpr (!switch_keeps_control_words) {
+            context_make(fiber.context, header, entry_, &fiber);
+        }
+    }
+    bool start_slow(fiber_block& fiber, std::byte* stack_top) noexcept;
     void add_timer(fiber_block& self, std::int64_t deadline_ns) noexcept;
     void add_shield_timer(fiber_block& fiber) noexcept;
     void remove_timer(fiber_block& fiber) noexcept;
@@ -330,21 +461,41 @@ private:
     void shrink_room() noexcept;
     void draw_ids() noexcept;
     std::uint64_t alive() const noexcept { return spawned_ - ended_; }
-    void free_block_later(fiber_block& block) noexcept;
+    [[gnu::always_inline]] fiber_block& begin_life(fiber_block& fiber,
+                                                   const void* spawned_at) noexcept {
+        cold_block& cold = *fiber.cold;
+        ++spawned_;
+        fiber.home.store(this, std::memory_order_relaxed);
+        fiber.state = fiber_state::unstarted;
+        fiber.flags = flag_not_started;
+        cold.id = next_id_++;
+        cold.spawned_at = spawned_at;
+        cold.stack_class = stack_class_;
+        cold.end.store(end_state::open, std::memory_order_relaxed);
+        return fiber;
+    }
+    [[gnu::noinline]] void queue_new_long(fiber_block& fiber) noexcept;
+    [[gnu::noinline]] void free_block_long(fiber_block& block) noexcept;
     void fail_start(fiber_block& fiber) noexcept;
     static void fiber_entry(void* block);
     static void watched_fiber_entry(void* block);
     void run_body(fiber_block& self);
     [[noreturn]] void finish(fiber_block& self) noexcept;
     fiber_block* settle_end(fiber_block& fiber, end_state before) noexcept;
+    [[gnu::noinline]] void finish_long(fiber_block& self) noexcept;
     void drop_what_it_left(fiber_block& fiber) noexcept;
+    void run_awaiter(fiber_block& self);
+    void run_awaiter_of_unstarted(fiber_block& fiber) noexcept;
     void report_exception(cold_block& cold) noexcept;
-    void check_control_words(fiber_block& self) noexcept;
+    void check_departure(fiber_block& self) noexcept;
     std::uint8_t stack_class_of(const spawn_request& request);
     void draw_tickets() noexcept;
 
     void drain_mail() noexcept;
+    bool has_deadlines() const noexcept { return !timers_.empty() || !alarms_.empty(); }
     void fire_timers() noexcept;
+    void fire_waits(std::int64_t until) noexcept;
+    void end_wait_in_time(fiber_block& fiber) noexcept;
     void poll_reactor() noexcept;
     void run_some() noexcept;
     void check_grace() noexcept;
@@ -371,6 +522,7 @@ private:
     block_allocator blocks_;
     stack_pool stacks_;
     timer_heap<fiber_block> timers_;
+    timer_heap<alarm> alarms_;
     std::unique_ptr<reactor> reactor_;
     mailbox mail_;
     std::atomic<bool> sleeping_ = false;  // any thread reads: whether a post must interrupt
@@ -384,6 +536,12 @@ private:
     std::string deadlock_;
     std::size_t room_ = 0;  // fibers that the queue and the timers have room for
 
+    static constexpr int turns_kept_max = 3;
+    int stop_callbacks_ = 0;  // that run just now, one inside the other
+
+    int turns_kept_ = 0;         // in a row, by joiners
+    bool turn_is_kept_ = false;  // the next one
+
     std::int32_t turn_length_;  // what budget_ begins with; adapts to how long turns take
     std::uint64_t switches_ = 0;
     std::uint64_t spawned_ = 0;
@@ -391,7 +549,9 @@ private:
     std::uint64_t polls_ = 0;
 
     fp_environment control_words_;  // the thread's when the worker began
-    context_entry entry_;           // of every fiber: fiber_entry, or the one that tells the tools
+    [[maybe_unused]] int initialisers_around_ =
+        0;                 // open_initialisers of the dispatcher, if checked
+    context_entry entry_;  // of every fiber: fiber_entry, or the one that tells the tools
 
     // Only where tools watch the switches: see watched.cpp.
     bool watched_ = false;
@@ -409,8 +569,30 @@ inline bool claim(fiber_block& block, std::uint64_t ticket) noexcept {
     return exchange_if(block.wait, ticket, std::uint64_t{0});
 }
 
-/// Asks a fiber of `home` to stop. Its callbacks run as on a plain thread, since no fiber runs.
-void request_stop_from_dispatcher(worker& home, fiber_block& block) noexcept;
+/// While one lives, code of the user's that the dispatcher calls runs as on a plain thread.
+class outside_of_fibers {
+public:
+    outside_of_fibers() noexcept = default;
+    outside_of_fibers(const outside_of_fibers&) = delete;
+    outside_of_fibers& operator=(const outside_of_fibers&) = delete;
+    ~outside_of_fibers() {
+        current_worker = worker_;
+        running_fiber = running_;
+    }
+
+private:
+    worker* worker_ = std::exchange(current_worker, nullptr);
+    fiber_block* const* running_ = std::exchange(running_fiber, nullptr);
+};
+
+/// Asks a source to stop, in the calling flow, which must not give way meanwhile.
+void run_stop_callbacks(std::stop_source& source) noexcept;
+
+/// Makes a level of a fiber stop. Any thread, while the level cannot be left.
+void request_level_stop(fiber_block& fiber, stop_level& level) noexcept;
+
+/// Forgets that the running fiber was ever asked to stop, and lets its stop tokens be.
+void drop_stop_request(fiber_block& self) noexcept;
 
 /// Tells the waiter of a claimed wait its outcome and lets it go on. Any thread.
 void wake(fiber_block& waiter, wait_status outcome) noexcept;

@@ -1,8 +1,9 @@
 // The small tools of base/ that need no file of their own: atomics, random numbers, owning_fd.
-#include "runtime/base/atomics.hpp"
 #include "runtime/base/owning_fd.hpp"
 #include "runtime/base/random.hpp"
 #include "runtime/base/system.hpp"
+
+#include "heddle/detail/atomics.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,11 +23,19 @@ using detail::owning_fd;
 using detail::random_sequence;
 
 // Runs the rest of a test on the path that is used while other threads exist.
-struct atomic_path {
-    atomic_path() { detail::force_atomic_operations = true; }
+class atomic_path {
+public:
+    atomic_path() = default;
     atomic_path(const atomic_path&) = delete;
     atomic_path& operator=(const atomic_path&) = delete;
-    ~atomic_path() { detail::force_atomic_operations = false; }
+#ifdef HEDDLE_KNOWS_SINGLE_THREADED
+    ~atomic_path() {
+        __libc_single_threaded = before_;
+    }
+
+private:
+    char before_ = std::exchange(__libc_single_threaded, char{0});
+#endif
 };
 
 void check_operations() {

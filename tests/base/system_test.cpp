@@ -22,8 +22,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace heddle::test {
 namespace {
@@ -441,6 +444,81 @@ TEST_CASE("mapped memory can be written, protected and given back") {
     const door_keeper keeper(answer(sys::call::mmap, -ENOMEM));
     CHECK(sys::map(page, error) == nullptr);
     CHECK(error == -ENOMEM);
+}
+
+TEST_CASE("memory is copied from where there is some, and not from where there is none") {
+    for (const bool by_pipe : {false, true}) {
+        if (by_pipe && detail::under_valgrind()) {
+            continue;  // which reports whatever writes from no memory
+        }
+        CAPTURE(by_pipe);
+        const door_keeper keeper([=](sys::call asked, int) -> std::int64_t {
+            return by_pipe && asked == sys::call::process_vm_readv ? -ENOSYS : 0;
+        });
+        const std::size_t page = sys::page_bytes();
+        int error = 0;
+        auto* const start = static_cast<char*>(sys::map(2 * page, error));
+        REQUIRE(start != nullptr);
+        std::memcpy(start + page - 4, "text", 4);
+        char copy[4] = {};
+        CHECK(sys::read_memory(start + page - 4, copy, sizeof copy) == 0);
+        CHECK(std::string(copy, sizeof copy) == "text");
+        sys::protect_none(start + page, page);
+        CHECK(sys::read_memory(start + page, copy, sizeof copy) == -EFAULT);
+        CHECK(sys::read_memory(start + page - 2, copy, sizeof copy) == -EFAULT);
+        CHECK(sys::read_memory(nullptr, copy, sizeof copy) == -EFAULT);
+        sys::unmap(start, 2 * page);
+    }
+    const door_keeper keeper([=](sys::call asked, int) -> std::int64_t {
+        return asked == sys::call::process_vm_readv ? -EPERM
+               : asked == sys::call::pipe2          ? -EMFILE
+                                                    : 0;
+    });
+    char copy[4];
+    CHECK(sys::read_memory("text", copy, sizeof copy) == -EMFILE);
+}
+
+TEST_CASE("advice about several ranges reaches each, up to the first that it cannot be about") {
+    const std::size_t page = sys::page_bytes();
+    constexpr std::size_t pages = 12;
+    for (const bool together : {true, false}) {
+        CAPTURE(together);
+        const door_keeper keeper([=](sys::call asked, int) -> std::int64_t {
+            return asked == sys::call::process_madvise && !together ? -ENOMEM : 0;
+        });
+        int error = 0;
+        auto* const start = static_cast<char*>(sys::map(pages * page, error));
+        REQUIRE(start != nullptr);
+        const auto advise = [&](std::initializer_list<std::size_t> places) {
+            std::vector<iovec> ranges;
+            for (const std::size_t place : places) {
+                ranges.push_back({start + place * page, page});
+            }
+            std::memset(start, 1, pages * page);
+            return sys::advise_all(ranges.data(), ranges.size(), MADV_DONTNEED, error);
+        };
+        const auto contents = [&] {
+            std::string list;
+            for (std::size_t i = 0; i < pages; ++i) {
+                list += start[i * page] == 0 ? '0' : '1';
+            }
+            return list;
+        };
+        CHECK(advise({}) == 0);
+        CHECK(advise({4}) == 1);
+        CHECK(contents() == "111101111111");
+        CHECK(advise({0, 2, 3, 9}) == 4);
+        CHECK(contents() == "010011111011");
+        CHECK(error == 0);
+        // The third does not begin with a page.
+        const iovec odd[] = {
+            {start, page}, {start + 2 * page, page}, {start + 1, page}, {start + 4 * page, page}};
+        std::memset(start, 1, pages * page);
+        CHECK(sys::advise_all(odd, 4, MADV_DONTNEED, error) == 2);
+        CHECK(error == -EINVAL);
+        CHECK(contents() == "010111111111");
+        sys::unmap(start, pages * page);
+    }
 }
 
 }  // namespace

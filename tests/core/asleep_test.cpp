@@ -3,9 +3,12 @@
 #include "runtime/core/asleep.hpp"
 #include "tests/support/support.hpp"
 
+#include "heddle/mutex.hpp"
+
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <mutex>
 #include <thread>
 
 using namespace heddle::test;
@@ -53,6 +56,27 @@ TEST_CASE("fibers that can never run again are stopped, and run() throws the lis
     CHECK(unwound);
     CHECK(list.find("\"main\", waiting: joining fiber") != std::string::npos);
     CHECK(list.find("\"waiter\", waiting: sleeping") != std::string::npos);
+}
+
+TEST_CASE("fibers that were spawned after a deadlock are stopped by the next one") {
+    const alone here;
+    bool locked = false;
+    CHECK_THROWS_AS(heddle::run([&] {
+                        std::error_code ec;
+                        heddle::this_fiber::sleep_until(heddle::deadline::never(), ec);
+                        CHECK(ec == std::errc::operation_canceled);
+                        heddle::mutex mutex;
+                        fiber<> late([&] {
+                            const std::lock_guard guard(mutex);
+                            sleep_for_ever();
+                        });
+                        heddle::this_fiber::yield();
+                        mutex.lock();  // nothing can end this but the end of the other
+                        locked = true;
+                        mutex.unlock();
+                    }),
+                    deadlock_error);
+    CHECK(locked);
 }
 
 TEST_CASE("a fiber that cannot be stopped makes a deadlock end the process at once, listed") {

@@ -135,6 +135,33 @@ TEST_CASE("a walk over the blocks sees those that are taken on the way, and miss
     give(blocks, taken);
 }
 
+TEST_CASE("every block has a number of its own, and what is no block is not looked at") {
+    block_store& store = block_store::instance();
+    block_allocator blocks;
+    const std::vector<fiber_block*> taken = take(blocks, 40 * chunk);
+    std::vector<bool> used(store.numbers_end());
+    bool all_are_new = true;
+    heddle::detail::block_snapshot seen{};
+    for (const fiber_block* const block : taken) {
+        const std::size_t number = store.number_of(*block);
+        REQUIRE(number < used.size());
+        all_are_new &= !used[number];
+        used[number] = true;
+        CHECK(store.look_at(block, seen));
+        CHECK(seen.block == block);
+        CHECK(seen.state == fiber_state::unstarted);
+    }
+    CHECK(all_are_new);
+    const auto* const inside = reinterpret_cast<const std::byte*>(taken[0]) + 8;
+    const int elsewhere = 0;
+    CHECK_FALSE(store.look_at(inside, seen));
+    CHECK_FALSE(store.look_at(taken[0]->cold, seen));
+    CHECK_FALSE(store.look_at(&elsewhere, seen));
+    CHECK_FALSE(store.look_at(nullptr, seen));
+    give(blocks, taken);
+    CHECK_FALSE(store.look_at(taken[0], seen));
+}
+
 TEST_CASE("blocks that are in use when their worker ends are freed by whoever holds them") {
     const std::size_t before = count_everywhere();
     std::vector<fiber_block*> held;
@@ -176,6 +203,29 @@ TEST_CASE("blocks that are in use when their worker ends are freed by whoever ho
     give(blocks, again);
 }
 
+TEST_CASE("handles that outlive the run of many fibers give every block back") {
+    const std::size_t before = count_everywhere();
+    // More than one reservation holds, and more than were there when other tests ended.
+    const std::size_t count = std::max(static_cast<std::size_t>(scaled(100'000)), 20 * chunk);
+    std::vector<fiber<std::size_t>> kept;
+    for (int round = 0; round < 2; ++round) {
+        kept.resize(count);
+        heddle::run([&] {
+            for (std::size_t i = 0; i < count; ++i) {
+                kept[i] = spawn([i] { return i; });
+            }
+        });
+        CHECK(count_everywhere() == before + count);
+        // In no order that chunks or reservations have.
+        for (std::size_t step = 0; step < 7; ++step) {
+            for (std::size_t i = step; i < count; i += 7) {
+                kept[i].detach();
+            }
+        }
+        CHECK(count_everywhere() == before);
+    }
+}
+
 TEST_CASE("a block that was given back to the system reads as one that waits for nothing") {
     fiber_block* kept = nullptr;
     {
@@ -206,12 +256,28 @@ TEST_CASE("fibers use the same block again, and never the same id") {
     });
 }
 
+TEST_CASE("the blocks of detached fibers are used again, also after trimming") {
+    in_fiber([] {
+        constexpr int count = 300;
+        std::unordered_set<const fiber_block*> seen;
+        for (int round = 0; round < 4; ++round) {
+            for (int i = 0; i < count; ++i) {
+                heddle::spawn_detached(
+                    [&] { seen.insert(&heddle::detail::current_worker->current()); });
+            }
+            let_others_run();
+            heddle::trim();
+        }
+        CHECK(seen.size() == count);
+    });
+}
+
 TEST_CASE("a block that is used again remembers nothing of its last fiber") {
     in_fiber([] {
         const auto is_new = [](const char* name) {
             const auto& self = heddle::detail::current_worker->current();
             CHECK(self.shielded == 0);
-            CHECK(std::string(self.cold->name) == name);
+            CHECK(std::string(self.cold->named ? self.cold->name : "") == name);
             CHECK_FALSE(heddle::this_fiber::get_stop_token().stop_requested());
             CHECK(std::current_exception() == nullptr);
             heddle::this_fiber::check_cancelled();

@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <memory>
@@ -31,12 +32,12 @@ void sleep_for_ever() {
     heddle::this_fiber::sleep_until(heddle::deadline::never());
 }
 
-/// The line of the list that names this fiber.
+/// The line of the list that is about this fiber; others may name it as the one they wait for.
 std::string line_of(const std::string& name, const std::string& list = dumped()) {
     std::istringstream lines(list);
     std::string line;
     while (std::getline(lines, line)) {
-        if (contains(line, '"' + name + '"')) {
+        if (contains(line.substr(0, line.find(',')), '"' + name + '"')) {
             return line;
         }
     }
@@ -53,6 +54,21 @@ bool matches(const std::string& line, const std::string& pattern) {
 }
 
 }  // namespace
+
+TEST_CASE("a test case that is out of time lists its fibers") {
+    const auto child = run_child([] {
+        heddle::run([] {
+            const fiber sleeper({.name = "sleeper"}, sleep_for_ever);
+            let_others_run();
+            ::raise(SIGALRM);  // as the time limit does
+        });
+    });
+    CAPTURE(child.output);
+    CHECK(contains(child.output, "out of time in test case \"a test case that is out of time"));
+    CHECK(contains(child.output, "\"sleeper\", waiting: sleeping"));
+    CHECK(contains(child.output, "heddle: 2 fibers"));
+    CHECK(child.signal == SIGABRT);
+}
 
 TEST_CASE("the list outside of run is empty") {
     CHECK(dumped() == "heddle: 0 fibers\n");
@@ -130,8 +146,8 @@ TEST_CASE("the list says what a fiber waits for, and since when") {
                           ", waiting: " + why + ", for [0-9]+\\.[0-9]{3} s, spawned at "));
         };
         waits("sleeps", "sleeping");
-        waits("joins", "joining fiber " + sleeper);
-        waits("drops", "joining in a destructor fiber [0-9]+");
+        waits("joins", "joining fiber " + sleeper + " \"sleeps\"");
+        waits("drops", "joining in a destructor fiber [0-9]+ \"deaf\"");
         waits("readable", "until readable, descriptor " + std::to_string(empty[0]));
         waits("writable", "until writable, descriptor " + std::to_string(ends[1]));
         waits("reads", "reading from descriptor " + std::to_string(empty[0]));
@@ -152,7 +168,8 @@ TEST_CASE("a plain thread that waits for a fiber is listed") {
             target.join(code);
             done = true;
         });
-        while (!contains(dumped(), "a plain thread, waiting: joining fiber " + number)) {
+        while (!contains(dumped(),
+                         "a plain thread, waiting: joining fiber " + number + " \"target\"")) {
             heddle::this_fiber::sleep_for(10us);
         }
         CHECK(contains(dumped(), "heddle: 2 fibers\n"));  // a thread is none

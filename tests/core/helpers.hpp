@@ -1,10 +1,10 @@
 // What several tests of core/ share.
 #pragma once
 
-#include "runtime/base/atomics.hpp"
 #include "runtime/base/sanitizer.hpp"
 #include "runtime/core/stack.hpp"
 
+#include "heddle/detail/atomics.hpp"
 #include "heddle/diag.hpp"
 #include "heddle/fiber.hpp"
 #include "heddle/runtime.hpp"
@@ -134,26 +134,18 @@ inline std::ptrdiff_t thread_count() {
 /// in a process that never had a second thread, and once with the atomic instructions.
 template <class Body>
 void on_both_atomic_paths(Body body) {
+#ifdef HEDDLE_KNOWS_SINGLE_THREADED
     struct restorer {
-        bool forced = detail::force_atomic_operations;
-#ifdef HEDDLE_KNOWS_SINGLE_THREADED
         char single = __libc_single_threaded;
-#endif
-        ~restorer() {
-            detail::force_atomic_operations = forced;
-#ifdef HEDDLE_KNOWS_SINGLE_THREADED
-            __libc_single_threaded = single;
-#endif
-        }
+        ~restorer() { __libc_single_threaded = single; }
     } const afterwards;
-#ifdef HEDDLE_KNOWS_SINGLE_THREADED
     // glibc never says so again once there was a second thread, although it may be true again.
     if (thread_count() == 1) {
         __libc_single_threaded = 1;
         body();
     }
+    __libc_single_threaded = 0;
 #endif
-    detail::force_atomic_operations = true;
     body();
 }
 

@@ -157,6 +157,37 @@ TEST_CASE("a cancelled fiber that only spawns and joins comes to its end") {
     });
 }
 
+TEST_CASE("a fiber that its joiner runs may give way and end after the joiner has given up") {
+    heddle::run([] {
+        int given_up = 0;
+        bool ended = false;
+        fiber<> child;
+        fiber<> joiner = spawn([&] {
+            child = spawn([&] {
+                for (int i = 0; i < 3; ++i) {
+                    // One that is over already takes a turn of the dispatcher.
+                    heddle::this_fiber::sleep_until(std::chrono::steady_clock::now() - 1s);
+                }
+                ended = true;
+            });
+            for (int i = 0; i < 2; ++i) {
+                try {
+                    child.join();
+                } catch (const heddle::cancelled&) {
+                    ++given_up;
+                }
+            }
+        });
+        heddle::this_fiber::yield();  // the joiner runs the child, until that gives way
+        CHECK_FALSE(ended);
+        joiner.request_stop();
+        joiner.join();
+        CHECK(given_up == 2);
+        child.join();
+        CHECK(ended);
+    });
+}
+
 TEST_CASE("a fiber that has ended wins over a stop or a deadline that came before or after") {
     on_both_atomic_paths([] {
         in_fiber([] {

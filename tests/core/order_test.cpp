@@ -162,6 +162,66 @@ TEST_CASE("random programs of spawning and joining start fibers in a legal order
     });
 }
 
+TEST_CASE("who joins a fiber goes on when it ends, before those that have not started") {
+    std::string order;
+    heddle::run([&order] {
+        fiber<> inner = spawn([&order] {
+            spawn([&order] {
+                heddle::this_fiber::yield();  // the joiner's turn is lent for longer than one wait
+                order += 'b';
+            }).join();
+            order += 'a';
+        });
+        fiber<> other = spawn([&order] { order += 'c'; });
+        inner.join();
+        order += 'm';
+        fiber<> last = spawn([&order] { order += 'd'; });
+        other.join();
+        last.join();
+    });
+    CHECK(order == "cbamd");
+}
+
+namespace {
+
+std::uint64_t sum_of_leaves(std::uint64_t first, std::uint64_t leaves) {
+    if (leaves == 1) {
+        return first;
+    }
+    std::vector<fiber<std::uint64_t>> parts;
+    for (std::uint64_t i = 0; i < 10; ++i) {
+        parts.push_back(spawn(sum_of_leaves, first + i * leaves / 10, leaves / 10));
+    }
+    std::uint64_t sum = 0;
+    for (fiber<std::uint64_t>& part : parts) {
+        sum += part.join();
+    }
+    return sum;
+}
+
+}  // namespace
+
+TEST_CASE("a tree of fibers stays on few stacks, and others have their turn while it grows") {
+    constexpr std::uint64_t leaves = 100'000;
+    heddle::run([] {
+        bool grown = false;
+        std::uint64_t turns = 0;
+        fiber<> other = spawn([&] {
+            while (!grown) {
+                ++turns;
+                heddle::this_fiber::yield();
+            }
+        });
+        CHECK(sum_of_leaves(0, leaves) == leaves * (leaves - 1) / 2);
+        grown = true;
+        other.join();
+        CHECK(turns >= 2);
+        // Some at the end of each turn, and a turn is 32 fibers or more.
+        const heddle::statistics now = heddle::get_statistics();
+        CHECK(now.stacks_in_use + now.stacks_pooled <= leaves / 20);
+    });
+}
+
 TEST_CASE("ten million fibers spawned and joined by one that never yields take no memory") {
     in_fiber([] {
         const auto pass = [](int count) {

@@ -47,7 +47,7 @@ void push(run_queue& queue, fiber_block& fiber, bool started) {
 }
 
 fiber_block& pop(run_queue& queue) {
-    fiber_block& first = *queue.front();
+    fiber_block& first = queue.front();
     queue.pop_front();
     first.state = fiber_state::vacant;
     return first;
@@ -57,7 +57,7 @@ void compare(run_queue& queue, const std::deque<fiber_block*>& model) {
     REQUIRE(queue.size() == model.size());
     REQUIRE(queue.empty() == model.empty());
     if (!model.empty()) {
-        REQUIRE(queue.front() == model.front());
+        REQUIRE(&queue.front() == model.front());
     }
     std::vector<fiber_block*> found;
     queue.for_each([&](fiber_block& fiber) { found.push_back(&fiber); });
@@ -81,13 +81,29 @@ TEST_CASE("a run queue agrees with a deque through random programs") {
                 queue.remove(fiber);
                 fiber.state = fiber_state::vacant;
                 model.erase(std::find(model.begin(), model.end(), &fiber));
+            } else if (fiber.state == fiber_state::vacant && !model.empty() &&
+                       random.below(4) == 0) {
+                // As a fiber that yields: no room was taken for it beside the one it follows.
+                REQUIRE(&queue.front() == model.front());
+                REQUIRE(&queue.front_or_hole() == model.front());
+                model.front()->state = fiber_state::vacant;
+                model.pop_front();
+                fiber.state = fiber_state::started;
+                queue.rotate(fiber);
+                model.push_back(&fiber);
             } else if (fiber.state == fiber_state::vacant && random.below(10) < pushes) {
                 if (model.size() == room) {
                     room += 1 + random.below(room + 1);
                     queue.reserve(room);
                 }
-                push(queue, fiber, random.below(2) == 0);
-                model.push_back(&fiber);
+                if (random.below(5) == 0) {
+                    fiber.state = fiber_state::started;
+                    queue.push_front(fiber);
+                    model.push_front(&fiber);
+                } else {
+                    push(queue, fiber, random.below(2) == 0);
+                    model.push_back(&fiber);
+                }
             } else if (!model.empty()) {
                 REQUIRE(&pop(queue) == model.front());
                 model.pop_front();
@@ -157,7 +173,7 @@ TEST_CASE("holes in the middle are closed in order when the places run out") {
             kept.state = fiber_state::vacant;
         }
         push(queue, kept, false);
-        REQUIRE(queue.front() == &first);
+        REQUIRE(&queue.front() == &first);
         REQUIRE(queue.size() == std::min<std::size_t>(static_cast<std::size_t>(i) + 2, 61));
     }
     pop(queue);
@@ -165,8 +181,25 @@ TEST_CASE("holes in the middle are closed in order when the places run out") {
         pop(queue);
     }
     CHECK_FALSE(queue.empty());
-    queue.remove(*queue.front());
+    queue.remove(queue.front());
     CHECK(queue.empty());
+}
+
+TEST_CASE("a hole at the front is no fiber to switch to, until it is skipped") {
+    population fibers(3);
+    run_queue queue;
+    queue.reserve(3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        push(queue, fibers[i], false);
+    }
+    queue.remove(fibers[1]);
+    pop(queue);
+    CHECK(queue.size() == 1);
+    fiber_block& hole = queue.front_or_hole();
+    CHECK(&hole != &fibers[2]);
+    CHECK((hole.flags & heddle::detail::flags_of_the_long_way) != 0);
+    CHECK(&queue.front() == &fibers[2]);
+    CHECK(&queue.front_or_hole() == &fibers[2]);
 }
 
 TEST_CASE("a fiber is removed from the front, the back, and as the only one") {
@@ -177,13 +210,13 @@ TEST_CASE("a fiber is removed from the front, the back, and as the only one") {
         push(queue, fibers[i], false);
     }
     queue.remove(fibers[0]);
-    CHECK(queue.front() == &fibers[1]);
+    CHECK(&queue.front() == &fibers[1]);
     queue.remove(fibers[2]);
     CHECK(queue.size() == 1);
     queue.remove(fibers[1]);
     CHECK(queue.empty());
     push(queue, fibers[0], true);
-    CHECK(queue.front() == &fibers[0]);
+    CHECK(&queue.front() == &fibers[0]);
 }
 
 TEST_CASE("removing a fiber that is not where it says is told") {

@@ -251,3 +251,20 @@ TEST_CASE("the terminate handler is chained during run() and put back afterwards
     CHECK((std::get_terminate() == describe_the_end));
     std::set_terminate(before);
 }
+
+TEST_CASE("a fiber without a name is not called by that of another before it") {
+    const auto child = run_child([] {
+        heddle::run([] {
+            fiber({.name = "another"}, [] {}).join();
+            fiber([] {
+                std::printf("%s", std::to_string(heddle::this_fiber::get_id().number()).c_str());
+                std::fflush(stdout);
+                std::terminate();
+            }).join();
+        });
+    });
+    CAPTURE(child.output);
+    const std::string number = child.output.substr(0, child.output.find("heddle"));
+    CHECK(contains(child.output, "heddle: in fiber " + number + ", spawned at "));
+    CHECK(!contains(child.output, "another"));
+}

@@ -104,6 +104,32 @@ TEST_CASE("the join of a plain thread times out, not early, and can be repeated"
     });
 }
 
+TEST_CASE("a plain thread may give up a join again and again while the fiber ends") {
+    for (int round = 0; round < scaled(300); ++round) {
+        heddle::run([] {
+            std::atomic<bool> begun = false;
+            std::atomic<bool> joined = false;
+            fiber child([&] {
+                begun = true;
+                heddle::this_fiber::yield();
+                return 7;
+            });
+            const std::jthread thread([&] {
+                while (!begun) {
+                }
+                std::error_code error;
+                std::optional<int> value;
+                while (!(value = child.join(heddle::deadline(1us), error))) {
+                    CHECK(error == std::errc::timed_out);
+                }
+                CHECK(value == 7);
+                joined = true;
+            });
+            let_run_until(joined);
+        });
+    }
+}
+
 TEST_CASE("a plain thread may drop, detach and assign over handles of running fibers") {
     std::atomic<int> ended = 0;
     heddle::run([&] {
@@ -193,20 +219,24 @@ TEST_CASE("a handle in a thread-local variable is joined after the thread's own 
 }
 
 TEST_CASE("fibers of one run join those of another, whose workers may end at once") {
+    heddle::options patient;
+    patient.shutdown_grace = std::chrono::minutes(1);  // the second run may get its turn late
     for (int round = 0; round < scaled(500); ++round) {
         fiber<int> target;
         std::latch handed_over(1);
         std::atomic<bool> open = false;
         const std::jthread first([&] {
-            heddle::run([&] {
-                target = spawn([&] {
-                    while (!open) {
-                        heddle::this_fiber::yield();
-                    }
-                    return 7;
-                });
-                handed_over.count_down();
-            });
+            heddle::run(
+                [&] {
+                    target = spawn([&] {
+                        while (!open) {
+                            heddle::this_fiber::yield();
+                        }
+                        return 7;
+                    });
+                    handed_over.count_down();
+                },
+                patient);
         });
         handed_over.wait();
         const std::jthread second([&] {

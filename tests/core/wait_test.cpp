@@ -3,6 +3,7 @@
 #include "gate.hpp"
 #include "helpers.hpp"
 #include "runtime/base/random.hpp"
+#include "runtime/core/framed_wait.hpp"
 #include "runtime/core/wait_reason.hpp"
 #include "tests/support/support.hpp"
 
@@ -89,6 +90,20 @@ TEST_CASE("a deadline ends a wait before a later event and a later stop can") {
             waiter.request_stop();
             CHECK(waiter.join() == wait_status::timed_out);
         });
+    });
+}
+
+TEST_CASE("a wait in a frame that its deadline has ended takes no event from those behind it") {
+    using heddle::detail::framed_wait;
+    const auto end_a_wait = [] {
+        framed_wait wait(*heddle::detail::try_this_block());
+        CHECK(wait.begin(heddle::detail::wait_reason::condition_variable, nullptr, true));
+        CHECK(wait.sleep(heddle::deadline(-1s).nanoseconds()) == wait_status::timed_out);
+        CHECK(wait.tell() == framed_wait::answer::too_late);
+    };
+    on_both_atomic_paths([&] {
+        end_a_wait();
+        in_fiber(end_a_wait);
     });
 }
 
@@ -235,13 +250,16 @@ TEST_CASE("whoever ends a wait, in random programs exactly one does") {
                           : heddle::deadline::never();
                 fiber waiter([&] { return door.wait(until); });
                 fiber opener([&, turns = random.below(4)] {
+                    if (timed && turns == 0) {
+                        heddle::this_fiber::sleep_until(until);
+                    }
                     for (std::uint64_t turn = 0; turn < turns; ++turn) {
                         heddle::this_fiber::yield();
                     }
                     claims += door.open() ? 1 : 0;
                 });
                 fiber stopper([&, turns = random.below(8)] {
-                    if (timed && turns == 0) {
+                    if (timed && turns < 4) {
                         heddle::this_fiber::sleep_until(until);
                     }
                     for (std::uint64_t turn = 0; turn < turns; ++turn) {

@@ -29,6 +29,13 @@ TEST_CASE("hello prints what README says") {
     CHECK(hello.wait() == 0);
 }
 
+TEST_CASE("what a library reports by callback is waited for, in three lines") {
+    program callback(CALLBACK_PROGRAM);
+    CHECK(callback.read_all() == "6 words\n3 words\n"
+                                 "no answer: the library has dropped the callback\n");
+    CHECK(callback.wait() == 0);
+}
+
 TEST_CASE("the echo server sends back what it receives, to many clients at once") {
     program server(ECHO_SERVER_PROGRAM, "127.0.0.1:0");
     const std::uint16_t port = port_of(server.read_line());

@@ -28,7 +28,8 @@ reaction of_making_reactor() {
 // recv has ECONNRESET and ETIMEDOUT from tcp(7), setsockopt ENOMEM and ENOBUFS from socket(7).
 // if_nametoindex has those of ioctl(2) and of netdevice(7). open is made for the text of an error
 // alone: see limits_test.cpp. stat is made where everybody is asleep for good, which an echo
-// program is not.
+// program is not, and
+// process_vm_readv for lists of fibers that wait for one another.
 std::vector<call_kind> make_kinds() {
     using enum reaction;
     return {
@@ -130,6 +131,11 @@ std::vector<call_kind> make_kinds() {
          either,
          "a wait that fails once is tried again",
          {EINVAL, ENOMEM}},
+        {call::process_madvise,
+         "process_madvise",
+         {EBADF, EFAULT, EINVAL, ENOMEM, EPERM, ESRCH},
+         either,
+         "what cannot be advised about together is so one by one"},
         {call::read,
          "read",
          {EBADF, EFAULT, EINVAL, EIO, EISDIR},
@@ -181,7 +187,7 @@ std::vector<call_kind> make_kinds() {
 
 bool is_of_stacks(call which) {
     return which == call::mmap || which == call::mprotect || which == call::madvise ||
-           which == call::pipe2;
+           which == call::process_madvise || which == call::pipe2;
 }
 
 }  // namespace

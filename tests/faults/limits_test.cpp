@@ -29,6 +29,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace heddle::test {
@@ -240,9 +241,10 @@ TEST_CASE("a loop that accepts again at once, without a descriptor, starves nobo
     CHECK(child.output == "served\n");
 }
 
-// Spawns with `spawn_one` until that fails, then lets all run; says how that went.
+// Spawns with `spawn_one` until that fails, with so much address space left, then lets all run;
+// says how that went.
 template <class SpawnOne>
-void spawn_until_refused(SpawnOne spawn_one) {
+void spawn_until_refused(std::size_t left_bytes, SpawnOne spawn_one) {
     const process_state before = process_state::now();
     for (int round = 0; round < 2; ++round) {
         heddle::run([&] {
@@ -250,7 +252,7 @@ void spawn_until_refused(SpawnOne spawn_one) {
             std::vector<fiber<int>> all;
             all.reserve(1 << 20);
             {
-                const little_address_space left(64 * mebibyte);
+                const little_address_space left(left_bytes);
                 try {
                     while (all.size() < all.capacity()) {
                         all.push_back(spawn_one());
@@ -272,14 +274,28 @@ void spawn_until_refused(SpawnOne spawn_one) {
     std::puts(after.descriptors == before.descriptors ? "no descriptor left" : "descriptors left");
 }
 
+// What takes the most address space depends on how far its powers of two have come.
 TEST_CASE("without address space for control blocks spawn names the limit, and the others run") {
     if (tool_needs_address_space()) {
         return;
     }
-    const child_result child =
-        run_child([] { spawn_until_refused([] { return fiber<int>([] { return 1; }); }); });
+    const child_result child = run_child(
+        [] { spawn_until_refused(16 * mebibyte, [] { return fiber<int>([] { return 1; }); }); });
     CAPTURE(child.output);
     CHECK(contains(child.output, "some, all ran: heddle: no memory for the control block"));
+    CHECK(contains(child.output, "ulimit -v"));
+    CHECK(contains(child.output, "no descriptor left"));
+    CHECK(child.exit_status == 0);
+}
+
+TEST_CASE("without address space for places in the queue spawn names the limit, and others run") {
+    if (tool_needs_address_space()) {
+        return;
+    }
+    const child_result child = run_child(
+        [] { spawn_until_refused(64 * mebibyte, [] { return fiber<int>([] { return 1; }); }); });
+    CAPTURE(child.output);
+    CHECK(contains(child.output, "some, all ran: heddle: no memory for the places of"));
     CHECK(contains(child.output, "ulimit -v"));
     CHECK(contains(child.output, "no descriptor left"));
     CHECK(child.exit_status == 0);
@@ -290,7 +306,7 @@ TEST_CASE("without address space for closures spawn throws bad_alloc, and the ot
         return;
     }
     const child_result child = run_child([] {
-        spawn_until_refused([] {
+        spawn_until_refused(64 * mebibyte, [] {
             return fiber<int>([cargo = std::array<char, mebibyte / 8>{}] { return 1 + cargo[7]; });
         });
     });
@@ -339,6 +355,100 @@ TEST_CASE("without address space for stacks some fibers run, and the others say 
     CAPTURE(child.output);
     CHECK(contains(child.output, "some ran, afterwards 7: heddle: no stack of 1048576 bytes"));
     CHECK(contains(child.output, "ulimit -v"));
+    CHECK(child.exit_status == 0);
+}
+
+TEST_CASE("within the same limit there are fibers again once others have ended") {
+    if (tool_needs_address_space()) {
+        return;
+    }
+    const child_result child = run_child([] {
+        heddle::run([] {
+            const little_address_space left(256 * mebibyte);
+            for (int wave = 0; wave < 3; ++wave) {
+                std::vector<fiber<int>> running;
+                running.reserve(1000);
+                bool open = false;
+                std::string why;
+                while (why.empty() && running.size() < running.capacity()) {
+                    bool begun = false;
+                    fiber<int> next({.stack_bytes = mebibyte}, [&] {
+                        begun = true;
+                        while (!open) {
+                            this_fiber::yield();
+                        }
+                        return 1;
+                    });
+                    this_fiber::yield();
+                    if (begun) {
+                        running.push_back(std::move(next));
+                        continue;
+                    }
+                    try {
+                        next.join();
+                    } catch (const std::system_error& error) {
+                        why = error.what();
+                    }
+                }
+                open = true;
+                int ran = 0;
+                for (fiber<int>& one : running) {
+                    ran += one.join();
+                }
+                std::printf("%s, %s: %s\n", ran > 50 ? "some" : "hardly any",
+                            ran == static_cast<int>(running.size()) ? "all ran" : "not all ran",
+                            contains(why, "no stack of 1048576 bytes") ? "named" : why.c_str());
+                if (wave == 1) {
+                    trim();  // what was dropped can be had again
+                }
+            }
+        });
+    });
+    CHECK(child.output == "some, all ran: named\nsome, all ran: named\nsome, all ran: named\n");
+    CHECK(child.exit_status == 0);
+}
+
+TEST_CASE("without memory to make room for more fibers spawn throws, and the others run") {
+    if (!has_own_heap) {
+        return skip("the tool has an operator new of its own");
+    }
+    const child_result child = run_child([] {
+        heddle::run([] {
+            std::vector<fiber<int>> all;
+            all.reserve(1 << 20);
+            for (int round = 0; round < 3; ++round) {
+                const std::size_t before = all.size();
+                bool refused = false;
+                allocation_fails = [] { return true; };
+                while (!refused && all.size() < all.capacity()) {
+                    try {
+                        all.emplace_back([] {
+                            this_fiber::yield();
+                            return 1;
+                        });
+                    } catch (const std::bad_alloc&) {
+                        refused = true;
+                    }
+                }
+                allocation_fails = nullptr;
+                // With memory there again, there are some more.
+                for (int i = 0; i < 1000; ++i) {
+                    all.emplace_back([] { return 1; });
+                }
+                this_fiber::yield();
+                std::printf("%s ", refused ? "refused" : "never refused");
+                if (all.size() <= before) {
+                    std::puts("none");
+                }
+            }
+            std::size_t ran = 0;
+            for (fiber<int>& one : all) {
+                ran += static_cast<std::size_t>(one.join());
+            }
+            std::puts(ran == all.size() ? "all ran" : "some did not run");
+        });
+    });
+    CHECK(child.output == "refused refused refused all ran\n");
     CHECK(child.exit_status == 0);
 }
 

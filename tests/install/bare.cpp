@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #ifdef __cpp_exceptions
 #error "to be compiled with -fno-exceptions"
@@ -90,13 +91,21 @@ bool echoes() {
     return server.join(code) && !code && std::string_view(answer.data(), 4) == "echo";
 }
 
+bool joins_all_and_the_first() {
+    std::error_code code;
+    const auto all = heddle::join_all(
+        code, [] { return 1; }, [] {});
+    const std::optional<int> first = heddle::race(code, [] { return 2; });
+    return all.has_value() && std::get<0>(*all) == 1 && first == 2 && !code;
+}
+
 int run_all() {
     int left_behind = 0;
     const bool good = heddle::run([&left_behind] {
         // Still asleep when its run() ends, which stops it.
         heddle::spawn_detached([&left_behind] { waits_of_a_cancelled_fiber(left_behind); });
         return a_cancelled_fiber_returns() && a_dropped_fiber_returns() && echoes() &&
-               joining_still_throws();
+               joins_all_and_the_first() && joining_still_throws();
     });
     std::puts(good && left_behind == 5 ? "bare" : "not as it should be");
     return good && left_behind == 5 ? 0 : 1;

@@ -158,10 +158,4 @@ outcome to_outcome(const std::error_code& ec) {
                                                   : outcome::another_error;
 }
 
-void let_others_run() {
-    for (int turn = 0; turn < 3; ++turn) {
-        this_fiber::yield();
-    }
-}
-
 }  // namespace heddle::test

@@ -4,6 +4,7 @@
 
 #include "runtime/base/owning_fd.hpp"
 #include "runtime/base/system.hpp"
+#include "tests/core/helpers.hpp"
 
 #include <heddle/heddle.hpp>
 
@@ -122,14 +123,6 @@ caught_error error_of(F&& f) {
         return {error.what(), error.code()};
     }
     return {};
-}
-
-/// Lets every other fiber run until it waits.
-void let_others_run();
-
-/// A deadline that has passed.
-inline deadline in_the_past() {
-    return std::chrono::seconds(-1);
 }
 
 }  // namespace heddle::test

@@ -19,6 +19,7 @@ LICENSE CONTRIBUTING.md CHANGELOG.md SECURITY.md meson_options.txt
 """.split())
 
 EXAMPLES = "tests/examples/"
+COMPARED = EXAMPLES + "coming_from_test.cpp"
 CPP_BLOCK = re.compile(r"^ *``` ?(?:cpp|c\+\+|cc|cxx)(?!\w)[^\n]*\n(.*?)^ *```", re.M | re.S | re.I)
 
 
@@ -75,6 +76,25 @@ def readme(tree):
     return problems
 
 
+def comparisons(tree):
+    """What README tells users of other libraries to write, and no test compiles."""
+    if "README.md" not in tree.each("README.md"):
+        return []
+    text = tree.text(COMPARED) if COMPARED in tree.files else ""
+    tested = re.sub(r"//.*|\s+", "", text)
+    problems = []
+    inside = False
+    for number, line in enumerate(tree.lines("README.md"), 1):
+        if line.startswith("#"):
+            inside = line.startswith("## Coming from")
+        cells = re.split(r"(?<!\\)\|", line)
+        if inside and len(cells) > 3:
+            problems += [f"README.md:{number}: {COMPARED} has no `{code}`"
+                         for code in re.findall("`([^`]+)`", cells[-2])
+                         if re.sub(r"\s+", "", code) not in tested]
+    return problems
+
+
 def named_cases(tree):
     """Cases that tests/README.md names and no test has."""
     page = "tests/README.md"
@@ -96,6 +116,7 @@ def top_level(tree):
 
 PROGRAM = "int main() {\n    return 42;\n}\n"
 SHOWN = f"```cpp\n{PROGRAM}```\n"
+NEWCOMERS = "## Coming from C\n\n| there | here |\n|---|---|\n| `a \\| x` | %s |\n"
 BUILT = (EXAMPLES + "meson.build", "executable('planted', 'planted.cpp')\n")
 CHECKS = (
     Check("columns", columns, (
@@ -122,6 +143,11 @@ CHECKS = (
         Plant("README.md", SHOWN, beside=((EXAMPLES + "planted.cpp", PROGRAM),)),
         Plant("README.md", SHOWN.replace("cpp", " C++ title")),
         Plant("README.md", SHOWN),
+    )),
+    Check("what README tells newcomers to write compiles", comparisons, (
+        Plant("README.md", NEWCOMERS % "`b( )` after", False, beside=((COMPARED, "{ b(); }"),)),
+        Plant("README.md", NEWCOMERS % "`b()` after", beside=((COMPARED, "// b()\n"),)),
+        Plant("README.md", NEWCOMERS % "x, `c()`", beside=((COMPARED, "b();\n"),)),
     )),
     Check("cases that are named exist", named_cases, (
         Plant("tests/README.md", "“of a planted case” it says\n", False,

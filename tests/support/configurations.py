@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from . import building
 
 # The suites are the folders of tests/ (see tests/meson.build), in this order.
-SUITES = ("support", "arch", "base", "core", "reactor", "io", "faults", "sync", "task", "diag",
-          "sim", "examples")
+SUITES = ("support", "arch", "base", "core", "reactor", "io", "faults", "sync", "fuzz", "task",
+          "diag", "sim", "examples")
 
 # What a suite needs in every configuration that runs it.
 SUITE_NEEDS = {"core": ("gdb",), "examples": ("beast", "curl", "wrk")}
 
 # Suites that never wait for a descriptor, and so run once whatever reactors there are.
-WITHOUT_REACTOR = ("support", "arch", "base", "sim")
+WITHOUT_REACTOR = ("support", "arch", "base", "fuzz", "sim")
 
 # Checks that need no configuration: programs that write the test log.
 CHECKS = {"runner": (),
@@ -47,53 +47,75 @@ class Configuration:
 
 BOTH = ("poll", "epoll")
 RELEASE = ("-Dbuildtype=release",)
+# The library in a few large units, which takes a fifth of the time to compile.
+UNITS = ("-Dunity=on", "-Dunity_size=16")
+# The same as RELEASE, but quickly: tests without optimisation take half as long to compile.
+QUICK = RELEASE + UNITS + ("-Dquick_tests=true",)
 LIBCXX = "-stdlib=libc++ -fexperimental-library"
-SANITIZED = ("-Dbuildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false")
+SANITIZED = UNITS + ("-Dbuildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false")
 ASAN = "detect_leaks=1:check_initialization_order=1:strict_init_order=1"
 UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1"}
 
 CONFIGURATIONS = (
-    Configuration("gcc", ("g++",), RELEASE, reactors=BOTH, late=("core", "io")),
+    Configuration("gcc", ("g++",), RELEASE, reactors=BOTH, late=("core", "io", "sync")),
     # Without optimisation, and with the checks of debug builds.
     Configuration("debug", ("g++",), ("-Dbuildtype=debug",), suites=("arch", "base", "core", "io")),
-    Configuration("clang", building.CLANG, RELEASE, ("clang",), reactors=BOTH),
+    Configuration("clang", building.CLANG, QUICK, ("clang",), reactors=BOTH),
     Configuration(
         "asan", ("g++",),
         SANITIZED + ("-Db_sanitize=address,undefined",
                      "-Dcpp_args=-fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS"),
-        reactors=BOTH, slowdown=4,
+        slowdown=4,
         environments=tuple(
-            (f"use-after-return {use}",
-             {"ASAN_OPTIONS": f"{ASAN}:detect_stack_use_after_return={bit}", **UBSAN})
-            for use, bit in (("off", 0), ("on", 1)))),
-    Configuration("boost", ("g++",), RELEASE + ("-Dcontext=boost",), ("boost",),
+            (f"{reactor}, use-after-return {use}",
+             {"ASAN_OPTIONS": f"{ASAN}:detect_stack_use_after_return={bit}", **UBSAN,
+              "HEDDLE_REACTOR": reactor})
+            for reactor, use, bit in (("poll", "off", 0), ("epoll", "on", 1)))),
+    # libFuzzer makes up programs for a minute. It would take the depths of fibers' stacks, which
+    # lie anywhere, for something new each time.
+    Configuration(
+        "fuzz", building.CLANG,
+        SANITIZED + ("-Db_sanitize=address,undefined",
+                     "-Dcpp_args=-fno-sanitize-recover=all -fsanitize=fuzzer-no-link "
+                     "-fno-sanitize-coverage=stack-depth"),
+        ("clang", "clang runtime"), suites=("fuzz",), slowdown=4,
+        environments=(("", {"ASAN_OPTIONS": f"{ASAN}:detect_stack_use_after_return=1", **UBSAN}),)),
+    Configuration("boost", ("g++",), QUICK + ("-Dcontext=boost",), ("boost",),
                   suites=("arch", "core", "io")),
-    Configuration("fp", ("g++",), RELEASE + ("-Dfp_environment=preserved",),
+    Configuration("fp", ("g++",), QUICK + ("-Dfp_environment=preserved",),
                   suites=("arch", "core")),
     # The other C++ runtime, with exception globals of its own. Its std::stop_token is behind a
     # flag in 19, and missing in 14.
     Configuration("libcxx", ("clang++-19",),
-                  RELEASE + (f"-Dcpp_args={LIBCXX} -Wno-unused-command-line-argument",
+                  QUICK + (f"-Dcpp_args={LIBCXX} -Wno-unused-command-line-argument",
                              f"-Dcpp_link_args={LIBCXX}"),
-                  ("clang-19", "libc++", "libc++abi"), suites=("arch", "core", "io")),
+                  ("clang-19", "libc++", "libc++abi"), suites=("arch", "core", "task")),
     # setarch -R, because the shadow memory of clang 14 does not fit every kernel's random
     # addresses. handle_segv=0: else the tool takes the faults that tests of the guards provoke.
     Configuration(
         "tsan", building.CLANG, SANITIZED + ("-Db_sanitize=thread",), ("clang", "clang runtime"),
-        suites=("support", "arch", "base", "core", "reactor", "io", "sync", "task", "examples"),
-        reactors=BOTH, slowdown=10, wrapper=("setarch", "-R"),
+        suites=("arch", "core", "reactor", "io", "sync", "task"), slowdown=10,
+        wrapper=("setarch", "-R"),
         environments=(("", {"TSAN_OPTIONS":
                             "halt_on_error=1:second_deadlock_stack=1:handle_segv=0"}),)),
+    # valgrind runs one thread at a time; without fair-sched one that spins may keep the others from
+    # running for seconds.
     Configuration(
-        "valgrind", ("g++",), ("-Dbuildtype=debugoptimized",), ("valgrind",),
-        suites=("arch", "base", "core", "sync", "task"), slowdown=20,
-        wrapper=("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
-                 "--errors-for-leak-kinds=definite")),
+        "valgrind", ("g++",), UNITS + ("-Dbuildtype=debugoptimized",), ("valgrind",),
+        suites=("arch", "core", "sync", "fuzz", "task"), slowdown=20,
+        wrapper=("valgrind", "--quiet", "--fair-sched=try", "--error-exitcode=99",
+                 "--leak-check=full", "--errors-for-leak-kinds=definite")),
 )
 
 
-# A port's suites that bear on the CPU, and on what surrounds the switch.
-CPU_SUITES = ("arch", "core", "reactor", "sync")
+# What --brief leaves of a port: the suites that bear on the CPU,
+CPU_SUITES = ("arch", "core")
+# with addresses of 32 bits on the size of words, too,
+NARROW_SUITES = (*CPU_SUITES, "reactor", "sync")
+# on a CPU of the other byte order on what goes to the system and over the network,
+SWAPPED_SUITES = (*CPU_SUITES, "base", "reactor", "io")
+# and on the one that most machines have after x86-64, nearly everything.
+COMMON_SUITES = (*CPU_SUITES, "reactor", "io", "sync", "task")
 
 
 def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES, sysroot=True,
@@ -104,7 +126,7 @@ def _emulated(name, triplet, emulator, package, brief=CPU_SUITES, suites=SUITES,
     which qemu 7.2 (-p) starts no program that has shared libraries, not even an empty one.
     """
     root = (*cpu, "-L", f"/usr/{triplet}") if sysroot else cpu
-    return Configuration(name, (f"{triplet}-g++",), RELEASE + (CROSS + name + ".ini",),
+    return Configuration(name, (f"{triplet}-g++",), QUICK + (CROSS + name + ".ini",),
                          (package, "qemu", "gdb-multiarch"), suites=suites, slowdown=10,
                          wrapper=(emulator, *root),
                          is_port=True, brief_suites=brief)
@@ -114,8 +136,10 @@ CROSS = "--cross-file=tests/cross/"
 WINE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "wine")
 
 PORTS = (
-    _emulated("aarch64", "aarch64-linux-gnu", "qemu-aarch64", "g++ aarch64", brief=SUITES),
-    _emulated("s390x", "s390x-linux-gnu", "qemu-s390x", "g++ s390x", brief=SUITES),
+    _emulated("aarch64", "aarch64-linux-gnu", "qemu-aarch64", "g++ aarch64",
+              brief=COMMON_SUITES),
+    _emulated("s390x", "s390x-linux-gnu", "qemu-s390x", "g++ s390x",
+              brief=SWAPPED_SUITES),
     _emulated("riscv64", "riscv64-linux-gnu", "qemu-riscv64", "g++ riscv64"),
     _emulated("armv7", "arm-linux-gnueabihf", "qemu-arm", "g++ armhf"),
     # The same CPU's other instruction set, in which the same port is assembled.
@@ -126,8 +150,8 @@ PORTS = (
     _emulated("mips64", "mips64el-linux-gnuabi64", "qemu-mips64el", "g++ mips64el",
               cpu=("-cpu", "MIPS64R2-generic")),
     # An x86-64 machine runs these by itself.
-    Configuration("i386", ("g++-12",), RELEASE + (CROSS + "i386.ini",), ("g++ multilib",),
-                  is_port=True, brief_suites=CPU_SUITES),
+    Configuration("i386", ("g++-12",), QUICK + (CROSS + "i386.ini",), ("g++ multilib",),
+                  is_port=True, brief_suites=NARROW_SUITES),
     _emulated("i386-qemu", "i686-linux-gnu", "qemu-i386", "g++ i686", brief=("arch",),
               sysroot=False),
     # Nothing runs there yet but the switch. Wine runs the program without emulating anything.

@@ -1,6 +1,8 @@
 // Only async-signal-safe calls from the handler on: it interrupts whatever hangs, wherever it is.
 #include "tests/support/time_limit.hpp"
 
+#include "runtime/core/dump.hpp"
+
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -11,9 +13,8 @@
 #include <cstring>
 
 namespace heddle::detail {
-// The list of fibers, from runtime/core/dump.hpp. Weak, because the tests of arch/ and
-// runtime/base/ link no runtime.
-[[gnu::weak]] void dump_to(int descriptor) noexcept;
+// The list of fibers. Weak, because the tests of arch/ and runtime/base/ link no runtime.
+[[gnu::weak]] void dump_to(int fd, code_names::form names) noexcept;
 }  // namespace heddle::detail
 
 namespace heddle::test {

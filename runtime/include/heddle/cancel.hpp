@@ -2,26 +2,12 @@
 #pragma once
 
 #include <heddle/detail/abi.hpp>
+#include <heddle/detail/stop_level.hpp>
 #include <heddle/time.hpp>
-
-#include <cstdint>
-#include <limits>
 
 #pragma GCC visibility push(default)
 
 namespace heddle {
-
-namespace detail {
-
-/// What enter_shield returns where there was no shield.
-constexpr std::int64_t no_shield = std::numeric_limits<std::int64_t>::min();
-
-/// Shields the calling fiber until `until_ns`, or as long as it was shielded anyhow; returns what
-/// leave_shield needs to go back to that. On a plain thread neither does anything.
-std::int64_t enter_shield(std::int64_t until_ns) noexcept;
-void leave_shield(std::int64_t outer) noexcept;
-
-}  // namespace detail
 
 inline namespace v1 {
 
@@ -29,10 +15,12 @@ inline namespace v1 {
 /// peer, a transaction that must be ended, whatever has to wait and must not be cut short.
 ///
 /// While a shield stands, no cancellation point throws heddle::cancelled or reports
-/// operation_canceled because the fiber was asked to stop. The request is not lost: the fiber's
-/// stop token shows it, and the first cancellation point after the shield throws. Past its deadline
-/// a shield no longer holds, and a wait that is on then is cancelled; of nested shields the one
-/// that holds longest counts. Fibers spawned under a shield have none.
+/// operation_canceled because the fiber was asked to stop, or a scope around the shield was. The
+/// request is not lost: the fiber's stop token shows it, and the first cancellation point after the
+/// shield throws. Past its deadline a shield no longer holds, and a wait that is on then is
+/// cancelled; of nested shields the one that holds longest counts. Fibers spawned under a shield
+/// have none. A scope that is opened under a shield is no request from outside: its deadline and
+/// its cancellation end waits of its body as ever.
 ///
 /// Threads: made and destroyed by one fiber, in the order of scopes. Nothing on a plain thread.
 /// Example:
@@ -43,14 +31,18 @@ inline namespace v1 {
 ///     }
 class [[nodiscard]] shield {
 public:
-    explicit shield(deadline until = deadline::never()) noexcept
-        : outer_(detail::enter_shield(until.nanoseconds())) {}
+    explicit shield(deadline until = deadline::never()) noexcept {
+        // The earliest moment means that there is no shield; the next one has passed as well.
+        level_.shield_until =
+            until.nanoseconds() == detail::no_shield ? detail::no_shield + 1 : until.nanoseconds();
+        detail::enter_level(level_);
+    }
     shield(const shield&) = delete;
     shield& operator=(const shield&) = delete;
-    ~shield() { detail::leave_shield(outer_); }
+    ~shield() { detail::leave_level(level_); }
 
 private:
-    std::int64_t outer_;
+    detail::stop_level level_;
 };
 
 }  // namespace v1

@@ -12,7 +12,8 @@
 namespace heddle {
 inline namespace v1 {
 
-/// Thrown by a cancellation point of a fiber that was asked to stop.
+/// Thrown by a cancellation point of a fiber that was asked to stop, or in the body of a scope that
+/// has been cancelled.
 ///
 /// It does not derive from std::exception, so that code which handles failures does not take the
 /// end of its fiber for one. Let it pass, or rethrow it: the request is sticky, and the next

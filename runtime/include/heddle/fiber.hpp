@@ -72,6 +72,9 @@ struct fiber_options {
 
 namespace detail {
 
+template <class T>
+class fiber_awaiter;
+
 template <class F>
 struct is_fiber : std::false_type {};
 template <class T>
@@ -97,6 +100,14 @@ template <class T, class F, class... Args>
 concept fiber_function_for = fiber_function<F> &&
     std::is_same_v<T, std::conditional_t<std::is_void_v<T>, T, spawn_result_t<F, Args...>>>;
 
+/// Gives select the fiber of a handle.
+struct fiber_handle_access {
+    template <class T>
+    static fiber_block* block(const heddle::fiber<T>& of) noexcept {
+        return of.block_;
+    }
+};
+
 inline spawn_request to_request(const fiber_options& with, bool detached) noexcept {
     return {.name = with.name,
             .stack_bytes = with.stack_bytes,
@@ -113,7 +124,9 @@ inline namespace v1 {
 ///
 /// Move-only. A handle that outlives run() stays valid and joins at once. Threads: the fiber may
 /// be joined from any fiber or plain thread, but one handle is used by one at a time, like a
-/// std::thread. request_stop() may be called beside a join of the same handle.
+/// std::thread. While a flow waits in join(), others may call request_stop() with the same handle:
+/// those of its own thread at any time, those of another as long as that join cannot have returned,
+/// which empties the handle and forgets the fiber.
 template <class T = void>
 class [[nodiscard]] fiber {
 public:
@@ -212,7 +225,8 @@ public:
 
     /// Asks the fiber to stop: its current or next cancellation point throws heddle::cancelled,
     /// and its stop token says so. Sticky. False if it had been asked before or the handle is
-    /// empty. Callbacks of the token run in the caller. Threads: any fiber or plain thread.
+    /// empty. Callbacks of the token run in the caller; in a fiber they must neither wait nor give
+    /// way, or the process ends with a message. Threads: any fiber or plain thread.
     bool request_stop() { return block_ != nullptr && detail::request_fiber_stop(block_); }
 
     /// The fiber's id; that of no fiber for an empty handle.
@@ -239,6 +253,8 @@ public:
     friend void swap(fiber& a, fiber& b) noexcept { a.swap(b); }
 
 private:
+    friend detail::fiber_awaiter<T>;
+
     void reset() noexcept {
         if (block_ != nullptr) {
             detail::stop_and_join(std::exchange(block_, nullptr));
@@ -305,6 +321,8 @@ private:
             return detail::take<T>(detail::result_storage(at_end.block));
         }
     }
+
+    friend detail::fiber_handle_access;
 
     detail::fiber_block* block_ = nullptr;
 };
@@ -383,6 +401,11 @@ inline void yield() noexcept {
 
 /// Waits until the given point of the steady clock, never less.
 ///
+/// How much later depends on what else runs. An idle worker wakes as exactly as the system wakes
+/// any thread (on Linux, the timer slack of prctl(2) PR_SET_TIMERSLACK: 50 us unless set), but
+/// where at least 8 of its waits are due within half a millisecond, it may wake once for all of
+/// them, when the last is: up to half a millisecond later. So with every deadline of a wait.
+///
 /// Blocks the calling fiber, never its thread (a plain thread blocks itself). A point in the past
 /// yields once. Cancellation: throws heddle::cancelled.
 HEDDLE_THROWS inline void sleep_until(deadline until) {
@@ -410,13 +433,16 @@ inline fiber_id get_id() noexcept {
     return fiber_id(detail::current_fiber_number());
 }
 
-/// The running fiber's stop token; on a plain thread, one that can never be asked to stop.
+/// The running fiber's stop token; on a plain thread, one that can never be asked to stop. It does
+/// not tell of a scope in whose body the fiber is: see scope::get_stop_token.
 inline std::stop_token get_stop_token() {
     return detail::current_stop_token();
 }
 
-/// Throws heddle::cancelled if the running fiber was asked to stop; it has yielded once then.
-/// In a destructor that runs during unwinding it does nothing. Otherwise does not give way.
+/// Throws heddle::cancelled if the running fiber was asked to stop, or a scope in whose body it is
+/// has been cancelled; it has yielded once then. In a destructor that runs during unwinding it does
+/// nothing for what comes from outside of that. Otherwise does not give way, but looks for requests
+/// of other threads, and at the clock if anything has a deadline.
 HEDDLE_THROWS inline void check_cancelled() {
     if (detail::cancellation_pending()) [[unlikely]] {
         detail::yield();

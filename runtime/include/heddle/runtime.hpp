@@ -47,6 +47,8 @@ struct options {
     /// terminates and names them.
     std::chrono::nanoseconds shutdown_grace = std::chrono::seconds(5);
     /// Receives exceptions that leave detached fibers; null terminates the process, fiber named.
+    /// Where a detached fiber got no stack, that is reported, and its closure destroyed, while
+    /// another fiber gives way: then neither may wait nor call trim().
     void (*on_detached_exception)(fiber_id, std::exception_ptr) = nullptr;
 };
 

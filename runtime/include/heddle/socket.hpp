@@ -53,6 +53,14 @@ private:
     socket_ref ref_;
 };
 
+/// Gives select the socket of an object.
+struct socket_access {
+    template <class Socket>
+    static socket_ref ref(const Socket& of) noexcept {
+        return of.socket_.ref();
+    }
+};
+
 io_result accept(socket_ref listener, std::int64_t deadline_ns) noexcept;
 io_result receive(socket_ref stream, mutable_buffer into, std::int64_t deadline_ns) noexcept;
 io_result receive_exactly(socket_ref stream, mutable_buffer into,
@@ -223,6 +231,8 @@ public:
 private:
     friend class tcp_listener;
 
+    friend detail::socket_access;
+
     explicit tcp_stream(int fd) noexcept : socket_(fd) {}
 
     detail::owned_socket socket_;
@@ -307,6 +317,8 @@ public:
     int native_handle() const noexcept { return socket_.ref().fd; }
 
 private:
+    friend detail::socket_access;
+
     detail::owned_socket socket_;
 };
 

@@ -44,6 +44,24 @@ bool release_if_well(fiber_block* block) noexcept;
 /// Throws what a join that did not happen means.
 [[noreturn]] void throw_join_status(wait_status status);
 
+/// What is to be resumed when a fiber ends, in place of a flow that joins it: a coroutine.
+struct end_awaiter {
+    void (*resume)(void* coroutine);
+    void* coroutine;
+    bool took_over = false;        ///< resumed by the fiber, which frees its block itself
+    std::exception_ptr exception;  ///< then: what ended it
+};
+
+/// Whether the fiber has ended; then all that it wrote is seen.
+bool fiber_has_ended(const fiber_block* block) noexcept;
+
+/// Has `awaiter` resumed when the fiber ends, by the fiber itself as its last act, which from then
+/// on nobody joins or detaches; false if it has ended already.
+bool await_end(fiber_block* block, end_awaiter& awaiter) noexcept;
+
+/// Takes that back before the fiber has ended: the handle is as it was.
+void withdraw_awaiter(fiber_block* block) noexcept;
+
 /// Lets the fiber go on without a handle; what it leaves is destroyed.
 void detach_fiber(fiber_block* block) noexcept;
 

@@ -32,6 +32,7 @@ enum class body_step {
     drop_closure,  ///< destroy the closure, which will not run
     drop_result,   ///< destroy the result, which nobody took
     let_pass,      ///< an exception has left the closure: terminate if it was not to be thrown at
+    no_stack,      ///< there is none for it: the closure will not run
 };
 using body_function = void (*)(body_step step, void* storage);
 
@@ -165,6 +166,8 @@ void body(body_step step, void* storage) {
         if constexpr (!MayThrow) {
             terminate_unthrowable_fiber();
         }
+        break;
+    case body_step::no_stack:
         break;
     }
 }

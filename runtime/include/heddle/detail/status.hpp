@@ -17,6 +17,9 @@ enum class wait_status : std::intptr_t {
     timed_out,  ///< the deadline passed first
     cancelled,  ///< the fiber was asked to stop first
     refused,    ///< nothing was waited for: the call is an error of its caller's
+    closed,     ///< what was waited for has been closed
+    again,      ///< something has happened that is to be looked at: the wait is not over
+    admitted,   ///< there is room now, which is kept for the one that waited
 };
 
 /// Throws what a failed wait means: heddle::cancelled, or std::system_error(timed_out) with
