@@ -191,6 +191,22 @@ def system_calls(case, program, setting):
     return [report["server_calls_per_request"]]
 
 
+def total_calls(summary):
+    """The total of the column `calls` of strace -c. Other columns may be empty in that line, or
+    come first in other versions, so it is found by where its heading stands."""
+    lines = summary.splitlines()
+    heading = next((line for line in lines if " calls " in line), "")
+    totals = [line for line in lines if line.split()[-1:] == ["total"]]
+    end = heading.find(" calls ") + len(" calls")
+    if not heading or not totals:
+        raise Failed("strace gave no total")
+    # Figures end where their heading does.
+    figures = totals[-1][:end].split()
+    if not figures or not figures[-1].isdigit() or totals[-1][end:end + 1].strip():
+        raise Failed(f"strace's total has no calls: {totals[-1]}")
+    return int(figures[-1])
+
+
 def trace_calls(case, program, setting, requests):
     """All system calls of a server's life in which it answers this many requests."""
     with tempfile.TemporaryDirectory(prefix="heddle-bench-") as folder:
@@ -201,11 +217,7 @@ def trace_calls(case, program, setting, requests):
             load(address, setting, [*case.options, "--warm-up", "0", "--requests", str(requests),
                                     "--seconds", str(setting.limit_seconds)])
         with open(summary, encoding="utf-8") as file:
-            total = last_line(file.read()).split()
-    # % time, seconds, microseconds per call, calls, errors where there were any, "total"
-    if total[-1] != "total":
-        raise Failed("strace gave no total")
-    return int(total[3])
+            return total_calls(file.read())
 
 
 def can_trace():

@@ -51,18 +51,6 @@ struct usage {
     double mappings = 0;
 };
 
-/// The figure in a line `name: 123 kB` of a file in /proc, in bytes.
-inline double bytes_in(const char* path, const std::string& name) {
-    std::ifstream file(path);
-    std::string word;
-    while (file >> word) {
-        double kib = 0;
-        if (word == name && file >> kib)
-            return 1024 * kib;
-    }
-    give_up("the kernel does not say how much memory the process has");
-}
-
 inline usage usage_now() {
     usage now;
     // Not statm: since Linux 6.2 that is a sum of counters that lag behind on each CPU.
@@ -132,8 +120,8 @@ template <class Library>
 }
 
 template <class Library>
-int memory_main(int argc, char** argv, std::size_t most = SIZE_MAX) {
-    const std::size_t count = std::min(count_argument(argc, argv, 1), most);
+int memory_main(int argc, char** argv) {
+    const std::size_t count = count_argument(argc, argv, 1);
     Library::run([&] {
         std::vector<parked> all(count);
         std::vector<typename Library::handle> handles(count);  // in memory before we count

@@ -6,7 +6,6 @@ report.py has made the figures; nothing here computes but the places of what is 
 """
 
 import html
-import json
 import os
 import re
 import sys
@@ -16,8 +15,11 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 
 import chart  # noqa: E402
-from chart import element  # noqa: E402
-from report import figure  # noqa: E402
+import curve  # noqa: E402
+import files  # noqa: E402
+import growth  # noqa: E402
+import report  # noqa: E402
+from report import count_verdicts, figure, header_facts  # noqa: E402
 
 MARKS = {"met": "✓ met", "missed": "✗ missed", "open": "○ open"}
 EXTENTS = {"default": "", "quick": "A quick run: few rounds, so the intervals are wide. ",
@@ -45,12 +47,15 @@ LEGEND = """<ul class="legend">
 <li><svg width="34" height="12" aria-hidden="true"><rect width="34" height="12" rx="2"
  class="bar floor"/></svg>a floor: what the machine allows, not a library</li>
 <li><svg width="34" height="12" aria-hidden="true"><path d="M2 6H32M2 2V10M32 2V10"
- class="whisker"/></svg>where the median lies, with 95&nbsp;%</li>
+ class="whisker"/></svg>where the median lies, with 95&nbsp;% (below six rounds:
+ the extremes)</li>
 <li><svg width="34" height="12" aria-hidden="true"><circle cx="6" cy="6" r="2" class="dot peer"/>
 <circle cx="15" cy="6" r="2" class="dot peer"/><circle cx="27" cy="6" r="2" class="dot peer"/>
 </svg>the single rounds</li>
 <li><svg width="34" height="12" aria-hidden="true"><path d="M17 0V12" class="target"/></svg>heddle’s
  target</li>
+<li><svg width="34" height="14" aria-hidden="true"><path d="M17 0V14" class="level"/></svg>in a
+ curve: from here on a cache or TLB is full, by computation</li>
 </ul>
 """
 
@@ -87,24 +92,11 @@ def full_name(row):
 def facts(results):
     """The machine, and how to get the figures again."""
     header = results["header"]
-    pairs = [(name, header[name]) for name in ("machine", "kernel", "compiler", "commit", "date",
-                                               "load") if name in header]
-    if "cpu" in header:
-        pairs.append(("CPUs", f"contenders on {header['cpu']}, load generator on "
-                              f"{header['load_cpu']}"))
-    if "rounds" in header:
-        pairs.append(("rounds", header["rounds"]))
+    pairs = header_facts(header)
     lines = [f"<dt>{safe(name)}</dt><dd>{safe(value)}</dd>" for name, value in pairs]
     if "command" in header:
         lines.append(f"<dt>to repeat</dt><dd><code>{safe(header['command'])}</code></dd>")
     return '<dl class="facts">\n' + "\n".join(lines) + "\n</dl>"
-
-
-def count_verdicts(verdicts):
-    """`12 targets met, 1 missed, 2 open`, without what there is none of."""
-    counts = [(sum(one["verdict"] == verdict for one in verdicts), verdict) for verdict in MARKS]
-    words = [f"{count} {verdict}" for count, verdict in counts if count]
-    return ", ".join(words)
 
 
 def meter(verdict):
@@ -125,13 +117,16 @@ def targets(results):
     if not results["targets"]:
         return ""
     items = []
+    asked = {one["row"] for one in results["tables"]}
     for verdict in results["targets"]:
         name, _, rest = verdict["text"].partition(": ")
         detail = f' <span class="soft">({safe(verdict["detail"])})</span>' \
             if verdict.get("detail") else ""
-        items.append(
-            f'<li>{mark(verdict["verdict"])}<span><a href="#{anchor(verdict["question"])}">'
-            f"{safe(name)}</a>: {safe(rest)}{detail}</span>{meter(verdict)}</li>")
+        # What was not asked has no chart.
+        title = (f'<a href="#{anchor(verdict["question"])}">{safe(name)}</a>'
+                 if verdict["question"] in asked else safe(name))
+        items.append(f'<li>{mark(verdict["verdict"])}<span>{title}: {safe(rest)}{detail}</span>'
+                     f"{meter(verdict)}</li>")
     return ('<h2 id="targets">Targets</h2>\n<p class="soft">Ratios are of heddle’s figure to the '
             "other’s, taken within each round. The dashed line is what is allowed.</p>\n"
             '<ul class="targets">\n' + "\n".join(items) + "\n</ul>")
@@ -169,7 +164,7 @@ def table(title, rows, absent):
     return "\n".join(lines)
 
 
-def block(number, one, rows, verdicts):
+def block(number, one, rows, verdicts, of_run):
     """One metric of one case: title, verdicts, chart, table."""
     unit = one["unit"] + (f"; {one['better']} is better" if one["better"] else "")
     title = f"{one['row']}: {one['text']}"
@@ -181,8 +176,8 @@ def block(number, one, rows, verdicts):
         chart_text, logarithmic = chart.draw(f"c{number}", title, one["unit"], bars,
                                              target_figure(verdicts, rows))
         unit += "; logarithmic axis" if logarithmic else ""
-        if max(len(row["samples"]) for row in rows) == 1:
-            unit += "; one round, so nothing is known of the spread"
+        rounds = report.say_rounds([len(row["samples"]) for row in rows], of_run)
+        unit += f"; {rounds}" if rounds else ""
     caption.append(f'<p class="soft">{safe(unit)}</p>')
     for verdict in verdicts:
         _, _, rest = verdict["text"].partition(": ")
@@ -192,16 +187,92 @@ def block(number, one, rows, verdicts):
             + f"</figcaption>\n{chart_text}\n{body}\n</figure>")
 
 
+def curve_lines(one, looks):
+    """The lines of a curve; a logarithmic axis has no place for zero."""
+    lines = []
+    for contender, rows in one.lines.items():
+        points = []
+        for fibers in one.fibers:
+            row = rows.get(fibers)
+            if row and row["median"] > 0:
+                low, high = growth.ends(row)
+                points.append(curve.Point(fibers, row["median"],
+                                          low if low > 0 else row["median"], high))
+        if points:
+            lines.append(curve.Line(contender, looks[contender], points))
+    return lines
+
+
+def curve_targets(one, results):
+    """What heddle is to stay below, by number of fibers."""
+    found = {}
+    for fibers in one.fibers:
+        rows = [line[fibers] for line in one.lines.values() if fibers in line]
+        verdicts = [v for v in results["targets"] if v["question"] == rows[0]["question"]]
+        bound = target_figure(verdicts, rows)
+        if bound is not None:
+            found[fibers] = bound
+    return found
+
+
+def growth_table(one, lines):
+    """The figures of a curve; a sample of each line stands beside its name."""
+    drawn = {line.name: line for line in lines}
+    parts = [f'<div class="scroll"><table aria-label="growth of {safe(one.name)}">',
+             '<thead><tr><th scope="col">' + safe(one.counted) + "</th>"
+             + "".join(f'<th scope="col">{growth.grouped(fibers)}</th>' for fibers in one.fibers)
+             + "</tr></thead><tbody>"]
+    for contender in one.lines:
+        kind = one.kind(contender)
+        name = contender + (" (floor)" if kind == "floor" else "")
+        sample = curve.draw_sample(drawn[contender].look) if contender in drawn else ""
+        parts.append(f'<tr class="{kind}"><th scope="row">{sample}{safe(name)}</th>'
+                     + "".join(f"<td>{cell or '–'}</td>" for cell in growth.cells(one, contender))
+                     + "</tr>")
+    parts.append("</tbody></table></div>")
+    return "\n".join(parts)
+
+
+def curve_block(number, one, results, looks):
+    """One curve with its figures, and where it is expected to rise and does."""
+    lines = curve_lines(one, looks)
+    levels = growth.levels_of(one, results)
+    picture = curve.Picture(f"{one.name}: how it grows with the number of {one.counted}", one.unit,
+                            one.counted, lines, curve_targets(one, results), levels,
+                            growth.rises(one.lines.get("heddle", {})))
+    hint = "; ↑ marks a rise by a fifth or more" if growth.OF_ONE in one.unit else ""
+    parts = [f'<figure class="wide" id="{anchor("growth-" + one.name)}"><figcaption>',
+             f"<h3>{safe(picture.title)}</h3>",
+             f'<p class="soft">{safe(one.unit)}; less is better; both axes logarithmic{hint}</p>'
+             "</figcaption>", curve.draw(f"g{number}", picture) if lines else "",
+             growth_table(one, lines)]
+    if levels:
+        parts.append('<ul class="levels">')
+        parts += [f'<li><b class="letter">{curve.letter(place)}</b> '
+                  f"{safe(growth.explain_level(level))} "
+                  f'<span class="soft">({safe(level.detail)})</span></li>'
+                  for place, level in enumerate(levels)]
+        parts.append("</ul>")
+        parts += [f"<p>{safe(sentence)}</p>" for sentence in growth.explain_curve(one, results)]
+        parts.append(f'<p class="soft">{safe(growth.EXPECTATION)}</p>')
+    return "\n".join(parts) + "\n</figure>"
+
+
 def questions(results):
-    """A section for each question, in the order of the run."""
+    """A section for each question, in the order of the run: its curves, then its bars."""
     by_row = {}
     for row in results["rows"]:
         by_row.setdefault(row["question"], []).append(row)
-    sections = {}
+    sections = {one["question"]: [] for one in results["tables"]}
+    curves = growth.curves(results)
+    looks = curve.looks((name, one.kind(name)) for one in curves for name in one.lines)
+    for number, one in enumerate(curves):
+        sections.setdefault(one.question, []).append(curve_block(number, one, results, looks))
     for number, one in enumerate(results["tables"]):
         verdicts = [v for v in results["targets"] if v["question"] == one["row"]]
         sections.setdefault(one["question"], []).append(
-            block(number, one, by_row.get(one["row"], []), verdicts))
+            block(number, one, by_row.get(one["row"], []), verdicts,
+                  results["header"].get("rounds")))
     return sections
 
 
@@ -264,8 +335,7 @@ def page(results):
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        print(page(json.load(file)), end="")
+    print(page(files.load(sys.argv[1])), end="")
 
 
 if __name__ == "__main__":

@@ -76,17 +76,28 @@ void yield_in_turn(benchmark::State& state, std::size_t fibers, std::size_t site
     });
 }
 
-/// The main function of a contender: the same cases under the same names for all of them.
+/// The main function of a contender: the same cases under the same names for all of them, up to
+/// `most` fibers.
 template <class Library>
-int yield_main(int argc, char** argv) {
-    const auto ask = [](const char* name, std::size_t fibers, std::size_t sites) {
-        benchmark::RegisterBenchmark(name, yield_in_turn<Library>, fibers, sites)
-            ->MeasureProcessCPUTime();
+int yield_main(int argc, char** argv, std::size_t most = SIZE_MAX) {
+    const auto ask = [&](const char* name, std::size_t fibers, std::size_t sites) {
+        if (fibers > most)
+            return;
+        auto* const made =
+            benchmark::RegisterBenchmark(name, yield_in_turn<Library>, fibers, sites);
+        made->MeasureProcessCPUTime();
+        // Many fibers take long to spawn, which is done anew for each trial of how many iterations
+        // make the time. Few are enough: they are millions of yields.
+        if (fibers >= 100'000)
+            made->Iterations(4'000'000 / static_cast<std::int64_t>(fibers));
     };
     ask("yield/2_fibers", 2, 1);
+    ask("yield/100_fibers", 100, 1);
     ask("yield/1000_fibers_1_site", 1000, 1);
     ask("yield/1000_fibers_8_sites", 1000, 8);
+    ask("yield/10000_fibers", 10'000, 1);
     ask("yield/100000_fibers", 100'000, 1);
+    ask("yield/1000000_fibers", 1'000'000, 1);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 2;

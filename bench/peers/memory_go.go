@@ -1,7 +1,7 @@
 // The question (memory.hpp): what does a fiber cost in memory that waits for something and does
 // nothing else? This is the answer of Go with GOMAXPROCS=1. A goroutine's stack begins at 2 KiB and
 // is copied to a larger one when it gets full, as the kilobyte that the bodies write makes it; it
-// needs no guard, and the question for guards does not apply.
+// needs no guard, and the question for guards does not apply. GOGC is the default.
 package main
 
 import (
@@ -10,28 +10,11 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 )
 
 type usage struct {
 	resident, pageTables, mappings float64
-}
-
-// The figure in a line `name: 123 kB` of a file in /proc, in bytes.
-func bytesIn(path, name string) float64 {
-	text, _ := os.ReadFile(path)
-	for _, line := range strings.Split(string(text), "\n") {
-		words := strings.Fields(line)
-		if len(words) > 1 && words[0] == name {
-			kib, _ := strconv.ParseFloat(words[1], 64)
-			return 1024 * kib
-		}
-	}
-	fmt.Fprintln(os.Stderr, "the kernel does not say how much memory the process has")
-	os.Exit(1)
-	return 0
 }
 
 func usageNow() (now usage) {
@@ -61,7 +44,7 @@ func writeAndPark(number int, parked *sync.WaitGroup, open chan struct{}, whole 
 
 func main() {
 	runtime.GOMAXPROCS(1)
-	count, _ := strconv.Atoi(os.Args[1])
+	count := countArgument(1)
 	whole := make([]bool, count)
 	for i := range whole {
 		whole[i] = false
@@ -84,8 +67,7 @@ func main() {
 	ended.Wait()
 	for _, one := range whole {
 		if !one {
-			fmt.Fprintln(os.Stderr, "a stack did not keep what was written to it")
-			os.Exit(1)
+			giveUp("a stack did not keep what was written to it")
 		}
 	}
 	debug.FreeOSMemory()

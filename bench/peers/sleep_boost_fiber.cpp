@@ -1,20 +1,17 @@
 // The question (sleep.hpp): what does a sleep cost when N fibers on one thread sleep, each for a
 // time of its own, and how late do they wake?
-// This is the answer of Boost.Fiber at its best: pooled stacks, launch::post, its round-robin
+// This is the answer of Boost.Fiber at its best: boost_stacks.hpp, launch::post, its round-robin
 // scheduler.
 #include "../sleep.hpp"
+#include "boost_stacks.hpp"
 
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
-#include <boost/fiber/pooled_fixedsize_stack.hpp>
 
 #include <functional>
 #include <memory>
 
 namespace {
-
-/// Blocks of at most 256 MiB, as in yield_boost_fiber.cpp.
-boost::fibers::pooled_fixedsize_stack stacks(bench::stack_bytes, 32, 4096);
 
 struct boost_fibers {
     using handle = boost::fibers::fiber;
@@ -24,7 +21,8 @@ struct boost_fibers {
         main_fiber();
     }
     static handle spawn(void (*body)(bench::sleeper&), bench::sleeper& one) {
-        return handle(boost::fibers::launch::post, std::allocator_arg, stacks, body, std::ref(one));
+        return handle(boost::fibers::launch::post, std::allocator_arg, bench::boost_stacks, body,
+                      std::ref(one));
     }
     static void sleep(std::chrono::microseconds length) { boost::this_fiber::sleep_for(length); }
 };

@@ -12,7 +12,7 @@ struct state_threads {
 
     template <class F>
     static void run(F main_fiber) {
-        bench::begin_state_threads();
+        bench::begin_state_threads(true);
         main_fiber();
     }
     static handle spawn(void (*body)(bench::sleeper&), bench::sleeper& one) {

@@ -1,21 +1,17 @@
 // The question (yield.hpp): what does a yield cost when N fibers on one thread yield in turn?
-// This is the answer of Boost.Fiber at its best: pooled stacks, launch::post, its round-robin
+// This is the answer of Boost.Fiber at its best: boost_stacks.hpp, launch::post, its round-robin
 // scheduler. Its dispatcher stands in the ready queue like a fiber and is passed in every round,
 // which is why two fibers cost it more per yield than a thousand.
 #include "../yield.hpp"
+#include "boost_stacks.hpp"
 
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
-#include <boost/fiber/pooled_fixedsize_stack.hpp>
 
 #include <functional>
 #include <memory>
 
 namespace {
-
-/// The pool asks malloc for blocks that double in size. At 100 000 stacks the last would be 4 GiB,
-/// which the system may refuse, so they stop growing at 256 MiB.
-boost::fibers::pooled_fixedsize_stack stacks(bench::stack_bytes, 32, 4096);
 
 struct boost_fibers {
     using handle = boost::fibers::fiber;
@@ -25,7 +21,7 @@ struct boost_fibers {
         main_fiber();
     }
     static handle spawn(void (*body)(bench::ring&), bench::ring& shared) {
-        return handle(boost::fibers::launch::post, std::allocator_arg, stacks, body,
+        return handle(boost::fibers::launch::post, std::allocator_arg, bench::boost_stacks, body,
                       std::ref(shared));
     }
     static void yield() { boost::this_fiber::yield(); }
