@@ -141,11 +141,11 @@ stepper::~stepper() {
 
 #ifdef HEDDLE_TEST_TRAP_FLAG
 
-void stepper::begin() {
+HEDDLE_TEST_UNINSTRUMENTED void stepper::begin() {
     write_flags(read_flags() | HEDDLE_TEST_TRAP_FLAG);
 }
 
-void stepper::end() {
+HEDDLE_TEST_UNINSTRUMENTED void stepper::end() {
     write_flags(read_flags() & ~decltype(read_flags()){HEDDLE_TEST_TRAP_FLAG});
 }
 

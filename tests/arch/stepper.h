@@ -145,11 +145,20 @@ constexpr std::ptrdiff_t registers_of_signals = std::size(registers);
 
 #ifdef HEDDLE_TEST_STEPPER
 
+// Of a function: no sanitizer adds calls to it. clang has TSan note functions without it, g++ here
+// never compiles for TSan.
+#if defined(__clang__)
+#define HEDDLE_TEST_UNINSTRUMENTED [[clang::disable_sanitizer_instrumentation]]
+#else
+#define HEDDLE_TEST_UNINSTRUMENTED
+#endif
+
 namespace heddle::test {
 
 /// While it lives, `observe` is called in a signal handler, on the stack of the flow that was
 /// interrupted, before each instruction of heddle_switch and heddle_entry that runs between
-/// begin() and end().
+/// begin() and end(). On x86 the handler runs at everything else in between too: there must be no
+/// function of a sanitizer, which may hold a lock that the handler's own instrumentation takes.
 class stepper {
 public:
     using observer = void (*)(std::uintptr_t address);
@@ -159,8 +168,8 @@ public:
     stepper& operator=(const stepper&) = delete;
     ~stepper();
 
-    static void begin();
-    static void end();
+    HEDDLE_TEST_UNINSTRUMENTED static void begin();
+    HEDDLE_TEST_UNINSTRUMENTED static void end();
 
 private:
     struct sigaction previous_[2] = {};

@@ -113,6 +113,7 @@ constexpr std::size_t switches = 4;
 std::array<caller, switches> callers;
 heddle_context contexts[2];  // the test's own flow, and the other
 
+/// Its stepping ends where it resumes a flow: after another switch, or at the beginning.
 void do_switch(std::size_t number) {
     heddle_context& from = contexts[number % 2];
     heddle_context& to = contexts[1 - number % 2];
@@ -122,7 +123,9 @@ void do_switch(std::size_t number) {
     }
     callers[number].function = reinterpret_cast<void*>(heddle_test_switch);
     switch_under_way = number;
+    stepper::begin();
     heddle_test_switch(&from, &to, 0, values);
+    stepper::end();
 }
 
 // Whoever resumes after switch `number` notes where it left its flow suspended.
@@ -130,7 +133,8 @@ void note_stack_pointer(std::size_t number) {
     callers[number].stack_pointer = cpu::stack_pointer_after(contexts[number % 2]);
 }
 
-void other_flow(void*) {
+HEDDLE_TEST_UNINSTRUMENTED void other_flow(void*) {
+    stepper::end();
     note_stack_pointer(0);
     do_switch(1);
     note_stack_pointer(2);
@@ -138,12 +142,10 @@ void other_flow(void*) {
 }
 
 [[gnu::noinline]] void step_through() {
-    stepper::begin();
     do_switch(0);
     note_stack_pointer(1);
     do_switch(2);
     note_stack_pointer(3);
-    stepper::end();
 }
 
 // Makes the other flow on `memory` and steps through all switches; `steps` has what was seen.
