@@ -8,6 +8,10 @@ from . import testlog
 # What a program that is no doctest program exits with when it cannot run here, as in meson.
 SKIPPED_STATUS = 77
 
+# How much of its output explains a case at the end of a run.
+EXPLAINING_LINES = 40
+EXPLAINING_COLUMNS = 200
+
 
 def judge_log(name, finished, log, may_be_empty):
     """The test cases of a program that writes the test log.
@@ -44,6 +48,20 @@ def judge_exit(name, finished):
         reasons = [line[6:] for line in finished.output.splitlines() if line[:6] == "SKIP: "]
         return [testlog.Case(name, "skipped", finished.seconds, "; ".join(reasons) or "no reason")]
     return [testlog.Case(name, "failed", finished.seconds, finished.how())]
+
+
+def explain(where, case, output):
+    """The lines to print at the end of a run about a case that failed, behind `failed: `.
+
+    They repeat a part of what was printed when it failed, since that may be far above, and cut off
+    where only the end of a log is kept: from where the output names the case, else its end.
+    """
+    lines = output.rstrip().splitlines()
+    named = (number for number, line in enumerate(lines) if case.name in line)
+    first = next(named, max(0, len(lines) - EXPLAINING_LINES))
+    shown = [line[:EXPLAINING_COLUMNS] for line in lines[first:first + EXPLAINING_LINES]]
+    return [f"failed: {where}: {case.name}" + (case.reason and f": {case.reason}"),
+            *(f"failed: | {line}" for line in shown)]
 
 
 class AllowedSkips:
