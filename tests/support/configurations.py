@@ -57,7 +57,8 @@ ASAN = "detect_leaks=1:check_initialization_order=1:strict_init_order=1"
 UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1"}
 
 CONFIGURATIONS = (
-    Configuration("gcc", ("g++",), RELEASE, reactors=BOTH, late=("core", "io", "sync")),
+    Configuration("gcc", ("g++",), RELEASE + ("-Db_pch=false",), reactors=BOTH,
+                  late=("core", "io", "sync")),
     # Without optimisation, and with the checks of debug builds.
     Configuration("debug", ("g++",), ("-Dbuildtype=debug",), suites=("arch", "base", "core", "io")),
     Configuration("clang", building.CLANG, QUICK, ("clang",), reactors=BOTH),
