@@ -28,15 +28,37 @@ constexpr std::size_t output_bytes_max = 1 << 20;
 // How often the end of a child is looked for while somebody else holds its output open.
 constexpr milliseconds look_interval{20};
 
-// What a child that ignored SIGALRM, or whose list hangs, is given before SIGKILL.
-constexpr milliseconds grace{3000};
+// What a child that ignored SIGALRM, or whose list hangs, is given before SIGKILL. A list may take
+// many seconds under valgrind on a busy machine.
+constexpr milliseconds grace{30'000};
 
-[[noreturn]] void run_body(const std::function<void()>& body, int output) noexcept {
+/// Holds SIGALRM back while it lives: a child that gets it too early would say so elsewhere.
+class alarm_held_back {
+public:
+    alarm_held_back() {
+        sigset_t alarm;
+        ::sigemptyset(&alarm);
+        ::sigaddset(&alarm, SIGALRM);
+        ::pthread_sigmask(SIG_BLOCK, &alarm, &before_);
+    }
+    alarm_held_back(const alarm_held_back&) = delete;
+    alarm_held_back& operator=(const alarm_held_back&) = delete;
+    ~alarm_held_back() { let_through(); }
+
+    void let_through() const { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_ = {};
+};
+
+[[noreturn]] void run_body(const std::function<void()>& body, int output,
+                           const alarm_held_back& alarm) noexcept {
     const rlimit none = {0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
     ::close(output);
+    alarm.let_through();
     body();
     std::cout.flush();
     std::fflush(nullptr);
@@ -111,16 +133,20 @@ child_result run_child(const std::function<void()>& body, milliseconds limit) {
     }
     std::cout.flush();
     std::fflush(nullptr);  // or the child would print it a second time
-    const pid_t child = ::fork();
+    pid_t child = -1;
+    {
+        const alarm_held_back alarm;
+        child = ::fork();
+        if (child == 0) {
+            ::close(ends[0]);
+            run_body(body, ends[1], alarm);
+        }
+    }
     if (child < 0) {
         const int error = errno;
         ::close(ends[0]);
         ::close(ends[1]);
         throw std::system_error(error, std::generic_category(), "fork");
-    }
-    if (child == 0) {
-        ::close(ends[0]);
-        run_body(body, ends[1]);
     }
     ::close(ends[1]);
     child_result result;

@@ -25,6 +25,6 @@ struct child_result {
 /// later SIGKILL. The limit is longer where those of test cases are (time_limit.hpp). Call it from
 /// a plain stack, before the test starts threads of its own.
 child_result run_child(const std::function<void()>& body,
-                       std::chrono::milliseconds limit = std::chrono::seconds(10));
+                       std::chrono::milliseconds limit = std::chrono::seconds(20));
 
 }  // namespace heddle::test
