@@ -229,16 +229,22 @@ TEST_CASE("timers that are due together are woken for together, and few are not"
 
 TEST_CASE("where timers are dense, nearly the whole of the time allowed is used") {
     detail::random_sequence random(seed());
-    std::vector<sleeper> sleepers(10'000);
-    heap timers;
-    timers.reserve(sleepers.size());
-    for (sleeper& who : sleepers) {
-        timers.add(who, static_cast<std::int64_t>(random.below(1'000'000)));
+    // One heap in 60 000 was seen to use less than two thirds of it; on average it is 0.96.
+    constexpr int heaps = 20;
+    std::int64_t used = 0;
+    for (int i = 0; i < heaps; ++i) {
+        std::vector<sleeper> sleepers(10'000);
+        heap timers;
+        timers.reserve(sleepers.size());
+        for (sleeper& who : sleepers) {
+            timers.add(who, static_cast<std::int64_t>(random.below(1'000'000)));
+        }
+        // Fifty are due in that time, or thereabouts.
+        const std::int64_t first = timers.first_deadline();
+        used += timers.group_deadline(5'000, 8) - first;
+        CHECK(timers.group_deadline(5'000, 200) == first);
     }
-    // Fifty are due in that time, or thereabouts.
-    const std::int64_t first = timers.first_deadline();
-    CHECK(timers.group_deadline(5'000, 8) > first + 3'000);
-    CHECK(timers.group_deadline(5'000, 200) == first);
+    CHECK(used > heaps * 4'000);
 }
 
 TEST_CASE("a timer that was removed or taken can be added again") {
