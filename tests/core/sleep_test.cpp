@@ -184,7 +184,9 @@ TEST_CASE("timers stay in order through storms of stops, deadlines and joins") {
         int timed_out = 0;
         int ended = 0;
         int cancelled = 0;
-        for (int round = 0; round < scaled(100); ++round) {
+        // Until each outcome was seen: where few rounds are made, none may have come about.
+        const auto all_seen = [&] { return timed_out > 0 && ended > 0 && cancelled > 0; };
+        for (int round = 0; round < scaled(100) || !all_seen(); ++round) {
             std::vector<fiber<>> sleepers;
             std::vector<fiber<>> joiners;
             for (int i = 0; i < 100; ++i) {
@@ -220,8 +222,5 @@ TEST_CASE("timers stay in order through storms of stops, deadlines and joins") {
                 one.join();
             }
         }
-        CHECK(timed_out > 0);
-        CHECK(ended > 0);
-        CHECK(cancelled > 0);
     });
 }
