@@ -235,10 +235,14 @@ TEST_CASE("an idle worker sleeps: it asks the system seldom and uses almost no t
         fiber<> reader([&] { heddle::wait_readable(pipe.ends[0]); });
         fiber<> sleeper([] { heddle::this_fiber::sleep_for(1h); });
         let_others_run();
-        const auto before = used();
-        const std::uint64_t polls = heddle::get_statistics().reactor_polls;
-        heddle::this_fiber::sleep_for(200ms);
-        CHECK(heddle::get_statistics().reactor_polls - polls <= 5);
-        CHECK(used() - before < 50ms);
+        // A virtual machine that stands still may count that as this thread's time; one that spins
+        // uses all there is each time. If it does, the time limit ends this.
+        for (auto time = std::chrono::nanoseconds::max(); time >= 50ms;) {
+            const auto before = used();
+            const std::uint64_t polls = heddle::get_statistics().reactor_polls;
+            heddle::this_fiber::sleep_for(200ms);
+            CHECK(heddle::get_statistics().reactor_polls - polls <= 5);
+            time = used() - before;
+        }
     });
 }
