@@ -208,13 +208,16 @@ TEST_CASE("handles that outlive the run of many fibers give every block back") {
     // More than one reservation holds, and more than were there when other tests ended.
     const std::size_t count = std::max(static_cast<std::size_t>(scaled(100'000)), 20 * chunk);
     std::vector<fiber<std::size_t>> kept;
+    const heddle::options patient = {.shutdown_grace = std::chrono::hours(1)};
     for (int round = 0; round < 2; ++round) {
         kept.resize(count);
-        heddle::run([&] {
-            for (std::size_t i = 0; i < count; ++i) {
-                kept[i] = spawn([i] { return i; });
-            }
-        });
+        heddle::run(
+            [&] {
+                for (std::size_t i = 0; i < count; ++i) {
+                    kept[i] = spawn([i] { return i; });
+                }
+            },
+            patient);
         CHECK(count_everywhere() == before + count);
         // In no order that chunks or reservations have.
         for (std::size_t step = 0; step < 7; ++step) {

@@ -297,14 +297,17 @@ TEST_CASE("the list can be taken from another thread in the middle of a storm") 
                 one.join();
             }
         });
-        // Runs that end while their fibers wait, with all that they waited for.
+        // Runs that end while their fibers wait, with all that they waited for. The watcher may
+        // hold a lock for most of the time.
         for (int i = 0; i < 30; ++i) {
-            heddle::run([&] {
-                for (int j = 0; j < 3; ++j) {
-                    heddle::spawn_detached([&] { heddle::wait_readable(ends[0]); });
-                }
-                heddle::this_fiber::yield();
-            });
+            heddle::run(
+                [&] {
+                    for (int j = 0; j < 3; ++j) {
+                        heddle::spawn_detached([&] { heddle::wait_readable(ends[0]); });
+                    }
+                    heddle::this_fiber::yield();
+                },
+                {.shutdown_grace = 1h});
         }
     }
     done = true;

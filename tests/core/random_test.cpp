@@ -28,6 +28,7 @@ public:
     void run() {
         heddle::options options;
         options.on_detached_exception = [](heddle::fiber_id, std::exception_ptr) {};
+        options.shutdown_grace = std::chrono::hours(1);  // most of a program may be left by then
         heddle::run([this] { body(0); }, options);
         CHECK(bodies_ended_ == bodies_begun_);
         left_.clear();  // handles that outlive the run
