@@ -14,12 +14,14 @@
 
 namespace heddle::test {
 
-/// Bytes of this process that are in memory.
+/// Bytes of this process that are in memory and its own. Pages of files, which are code for the
+/// most part, come and go as the system likes.
 inline std::size_t resident_bytes() {
     std::size_t total = 0;
     std::size_t resident = 0;
-    std::ifstream("/proc/self/statm") >> total >> resident;
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    std::size_t of_files = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident >> of_files;
+    return (resident - of_files) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 /// From now on a large block that is freed leaves the process at once. glibc begins to keep such
