@@ -21,6 +21,8 @@ namespace {
 // gdb talks to its stub, and finds the program's libraries where the emulator does (-L).
 struct debugger {
     const char* emulator = std::getenv("HEDDLE_TEST_EMULATOR");
+    // The flags of a socket in /proc/net/unix to which one can connect: before, it has but a name.
+    const std::string listening = "00010000";
     std::string command() const { return emulator == nullptr ? "gdb" : "gdb-multiarch"; }
     std::string begin() const { return emulator == nullptr ? "-ex run" : "-ex continue"; }
 
@@ -35,9 +37,11 @@ struct debugger {
         return "exec 2>&1; folder=$(mktemp -d); set -- " + std::string(emulator) +
                "; emulator=$1; shift; for word; do [ \"$last\" = -L ] && root=$word; last=$word; "
                "done; \"$emulator\" -g \"$folder/stub\" \"$@\" " +
-               program + mode + " & while ! [ -S \"$folder/stub\" ]; do sleep 0.1; done; " + gdb +
-               "-ex \"set sysroot $root\" -ex \"target remote $folder/stub\" " + options + " " +
-               program + "; wait; rm -r \"$folder\"";
+               program + mode + " & while ! grep -q \"" + listening +
+               ".*$folder/stub\" /proc/net/unix; do sleep 0.1; done; " + gdb +
+               "-ex 'set remotetimeout 60' -ex \"set sysroot $root\" "
+               "-ex \"target remote $folder/stub\" " +
+               options + " " + program + "; wait; rm -r \"$folder\"";
     }
 };
 
