@@ -14,7 +14,7 @@ WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Wsig
             "-Wold-style-cast", "-Wcast-qual", "-Wundef", "-Werror")
 BARE = ("-fno-exceptions", "-fno-rtti")
 SECTIONS = ("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
-LIMIT_S = 300
+LIMIT_S = 300  # of what hangs; on a busy machine a compiler may take a minute
 BUILD_LIMIT_S = 600
 
 GCC = "g++"
