@@ -97,7 +97,9 @@ pair make_pipe(bool blocking = false);
 pair make_socket_pair(int type = SOCK_STREAM);
 pair make_tcp_pair();
 
-/// A listening socket, and where to connect to.
+/// A listening socket, and where to connect to. `not_listening`: one that only keeps the port, on
+/// which somebody else could listen otherwise.
+constexpr int not_listening = -1;
 struct listener {
     explicit listener(int backlog = 128);
     owning_fd fd;

@@ -175,8 +175,7 @@ TEST_CASE_TEMPLATE("accepting from a raw listener that blocks does not block", B
 
 TEST_CASE_TEMPLATE("connecting to where nobody listens is refused", Backend, HEDDLE_BACKENDS) {
     harness under_test(Backend::make);
-    listener nobody;
-    nobody.fd.reset();
+    const listener nobody(not_listening);
     const owning_fd client = make_tcp_socket();
     connect_request connect(attached(client.get()), nobody);
     CHECK(under_test.perform(connect) == -refused().value());
@@ -382,6 +381,7 @@ TEST_CASE_TEMPLATE("a connect without leave to wait can be gone on with", Backen
     if (connect.result == -EAGAIN) {
         CHECK(under_test.perform(connect) == 0);
     }
+    await(here.fd.get(), POLLIN);
     CHECK(owning_fd(sys::accept4(here.fd.get(), nullptr, nullptr)));
 }
 
