@@ -34,7 +34,11 @@ waiting_call reading_a_stream(const char* name, F f) {
                     std::array<char, payload_bytes> buffer;
                     f(s->ends.here, buffer, until, ec);
                 },
-            .make_ready = [s] { put(s->ends.there.get(), pattern(payload_bytes)); },
+            .make_ready =
+                [s] {
+                    put(s->ends.there.get(), pattern(payload_bytes));
+                    await_readable(s->ends.here.native_handle());
+                },
             .close = [s] { s->ends.here.close(); }};
 }
 
@@ -121,7 +125,11 @@ waiting_call accepting() {
         .name = "tcp_listener::accept",
         .throwing = [s](deadline until) { s->listener.accept(until); },
         .reporting = [s](deadline until, std::error_code& ec) { s->listener.accept(until, ec); },
-        .make_ready = [s] { s->peer = connect_plainly(s->listener.local_address()); },
+        .make_ready =
+            [s] {
+                s->peer = connect_plainly(s->listener.local_address());
+                await_readable(s->listener.native_handle());
+            },
         .close = [s] { s->listener.close(); }};
 }
 

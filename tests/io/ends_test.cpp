@@ -126,11 +126,13 @@ TEST_CASE("read_exactly keeps one deadline for all of its steps") {
     in_fiber([] {
         connection ends = connect_pair();
         put(ends.there.get(), "wef");
+        await_readable(ends.here.native_handle());
         char bytes[4];
         std::error_code ec;
         ends.here.read_exactly(bytes, in_the_past(), ec);
         CHECK(ec == std::errc::timed_out);
         put(ends.there.get(), "warp");
+        await_readable(ends.here.native_handle());
         ends.here.read_exactly(bytes, in_the_past(), ec);
         CHECK_FALSE(ec);
         CHECK(std::string_view(bytes, 4) == "warp");

@@ -44,8 +44,10 @@ TEST_CASE("listeners that say so share a port") {
         tcp_stream client = tcp_stream::connect(first.local_address());
         std::error_code in_first;
         std::error_code in_second;
-        first.accept(1ms, in_first);
-        second.accept(1ms, in_second);
+        do {  // which of them gets it is the system's choice, and when is the machine's
+            first.accept(1ms, in_first);
+            second.accept(1ms, in_second);
+        } while (in_first && in_second);
         CHECK((!in_first) != (!in_second));
     });
 }
@@ -187,7 +189,11 @@ TEST_CASE("a listener that is moved goes on, and leaves a closed one") {
         CHECK(ec == std::errc::bad_file_descriptor);
         tcp_listener another(any_port());
         to = std::move(another);
-        CHECK(error_of([&] { tcp_stream::connect(at); }).code == refused());
+        std::error_code gone;
+        do {  // somebody else may listen there by now, for a moment
+            tcp_stream::connect(at, gone);
+        } while (!gone);
+        CHECK(gone == refused());
         tcp_listener& same = to;
         to = std::move(same);
         CHECK(to.native_handle() >= 0);

@@ -87,6 +87,12 @@ void put(int fd, std::string_view bytes) {
     }
 }
 
+void await_readable(int fd) {
+    pollfd question = {.fd = fd, .events = POLLIN, .revents = 0};
+    while (::poll(&question, 1, -1) != 1) {
+    }
+}
+
 std::string take(int fd) {
     std::string all;
     pollfd question = {.fd = fd, .events = POLLIN, .revents = 0};

@@ -26,7 +26,7 @@ address any_port();
 /// Whether the loopback device has IPv6 here.
 bool has_ipv6();
 
-/// A socket that has connected to `to` and that blocks.
+/// A socket that has connected to `to` and that blocks. The listener may hear of it a little later.
 owning_fd connect_plainly(const address& to);
 
 /// One of heddle's streams, and a plain non-blocking socket at its other end.
@@ -58,6 +58,10 @@ std::string more_than_fits();
 
 /// Hands `bytes` to the system, which must take them all.
 void put(int fd, std::string_view bytes);
+
+/// Waits, without heddle, until there is something to read or accept: the network, even the local
+/// one, is not immediate.
+void await_readable(int fd);
 
 /// Takes what there is and waits for nothing.
 std::string take(int fd);
