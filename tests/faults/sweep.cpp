@@ -32,11 +32,11 @@ namespace {
 namespace sys = detail::sys;
 
 // A run takes milliseconds. One that takes so long, even on a busy machine, hangs.
-const unsigned run_seconds_max = detail::switches_are_watched() ? 60 : 5;
+const unsigned run_seconds_max = detail::switches_are_watched() ? 60 : 12;
 
 // Enough to see what is wrong. A hang takes its time, and a test case has not so much.
 constexpr std::size_t problems_max = 12;
-constexpr std::size_t deaths_max = 3;
+constexpr std::size_t deaths_max = 2;
 
 constexpr std::size_t calls_max = 64;
 
