@@ -299,7 +299,7 @@ TEST_CASE("the HTTP server keeps no large buffers for idle connections") {
         CHECK(clients.back()->ask(post("/echo", body)).status == 200);
     }
     server.settle();
-    CHECK(server.process.resident_bytes() - before < 20 * body.size());
+    CHECK(server.process.resident_bytes() < before + 20 * body.size());
 }
 
 TEST_CASE("the HTTP server without a free descriptor serves the next when one is freed") {

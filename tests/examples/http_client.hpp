@@ -50,7 +50,8 @@ private:
     std::string unread_;
 };
 
-/// An http_server on a port of its own.
+/// An http_server on a port of its own. It is patient with its clients, which are out of step on a
+/// busy machine, unless the options of a test say otherwise.
 ///
 /// Make it before the clients of a test. When it dies after them, it checks that the server is
 /// unharmed: that it still answers, has given all descriptors back, and ends with success when told

@@ -118,7 +118,7 @@ int program::wait() {
 
 client::client(std::uint16_t port)
     : fd_(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
-    const timeval limit{.tv_sec = 10, .tv_usec = 0};
+    const timeval limit{.tv_sec = 100, .tv_usec = 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     const int on = 1;
@@ -179,6 +179,19 @@ std::string client::receive_some() const {
 bool client::has_something() const {
     pollfd asked{.fd = fd_, .events = POLLIN, .revents = 0};
     return ::poll(&asked, 1, 0) != 0;
+}
+
+bool refuses(std::uint16_t port) {
+    constexpr int tries_max = 1000;
+    for (int tries = 0; tries < tries_max; ++tries) {
+        try {
+            const client taken(port);
+        } catch (const std::system_error& error) {
+            return error.code() == std::errc::connection_refused;
+        }
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
 }
 
 }  // namespace heddle::test

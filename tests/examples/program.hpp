@@ -72,4 +72,8 @@ private:
     int fd_;
 };
 
+/// Whether nobody listens on a port any more. Waits for that, since somebody else's program may
+/// have got the port by now, for a moment.
+bool refuses(std::uint16_t port);
+
 }  // namespace heddle::test
