@@ -33,6 +33,16 @@ Result checked(Result result, const char* what) {
     return result;
 }
 
+// Makes a call again that a signal has interrupted, be it one that has only paused the test.
+template <class Call>
+ssize_t uninterrupted(Call call) {
+    ssize_t result = 0;
+    do {
+        result = call();
+    } while (result < 0 && errno == EINTR);
+    return result;
+}
+
 }  // namespace
 
 std::vector<std::string> runnable(std::vector<std::string> command) {
@@ -140,8 +150,10 @@ client::~client() {
 
 void client::send(const std::string& text) const {
     for (std::size_t sent = 0; sent < text.size();) {
-        sent += static_cast<std::size_t>(
-            checked(::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL), "send"));
+        const auto send_some = [&] {
+            return ::send(fd_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+        };
+        sent += static_cast<std::size_t>(checked(uninterrupted(send_some), "send"));
     }
 }
 
@@ -159,7 +171,8 @@ std::string client::receive(std::size_t count) const {
     std::string text(count, '\0');
     std::size_t filled = 0;
     while (filled < count) {
-        const ssize_t got = ::recv(fd_, text.data() + filled, count - filled, 0);
+        const ssize_t got =
+            uninterrupted([&] { return ::recv(fd_, text.data() + filled, count - filled, 0); });
         if (got <= 0) {
             break;
         }
@@ -171,8 +184,9 @@ std::string client::receive(std::size_t count) const {
 
 std::string client::receive_some() const {
     std::string text(64 * 1024, '\0');
-    text.resize(static_cast<std::size_t>(
-        checked(::recv(fd_, text.data(), text.size(), 0), "receive from the server")));
+    const auto receive_once = [&] { return ::recv(fd_, text.data(), text.size(), 0); };
+    text.resize(
+        static_cast<std::size_t>(checked(uninterrupted(receive_once), "receive from the server")));
     return text;
 }
 
