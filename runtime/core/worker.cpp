@@ -374,6 +374,11 @@ void worker::check_grace() noexcept {
     if (now_ < grace_end_) {
         return;
     }
+    // Were the process itself kept from running, the grace could pass without anybody having had a
+    // turn.
+    if (!std::exchange(grace_is_over_, true)) {
+        return;
+    }
     text_line line;
     line << "heddle: the main function has returned, but fibers still run after "
             "options::shutdown_grace (";

@@ -533,6 +533,7 @@ private:
     std::int64_t grace_end_ = never_ns;  // once shutting down
     void (*on_detached_exception_)(fiber_id, std::exception_ptr);
     bool shutting_down_ = false;
+    bool grace_is_over_ = false;  // it was a turn ago
     std::string deadlock_;
     std::size_t room_ = 0;  // fibers that the queue and the timers have room for
 

@@ -210,6 +210,27 @@ TEST_CASE(
     CHECK_FALSE(contains(child.output, "run returned"));
 }
 
+TEST_CASE("who can run when the grace is over has one more turn") {
+    bool ended = false;
+    heddle::run(
+        [&] {
+            heddle::spawn_detached([&] {
+                std::error_code code;
+                heddle::this_fiber::sleep_until(heddle::deadline::never(), code);
+                const heddle::shield whole;
+                // As if the process had been kept from running.
+                const auto began = std::chrono::steady_clock::now();
+                while (std::chrono::steady_clock::now() - began < 20ms) {
+                }
+                heddle::this_fiber::sleep_for(1ns);
+                ended = true;
+            });
+            let_others_run();
+        },
+        {.shutdown_grace = 10ms});
+    CHECK(ended);
+}
+
 TEST_CASE("a fiber that waits in a destructor at the end of the grace is named, too") {
     const child_result child = run_child([] {
         heddle::run(

@@ -44,7 +44,7 @@ struct options {
     /// Print the list of fibers to the standard error output on SIGQUIT, and go on.
     bool dump_on_sigquit = false;
     /// How long fibers that were stopped at the end of run() may take before the process
-    /// terminates and names them.
+    /// terminates and names them. Whoever can run when it is over has one more turn.
     std::chrono::nanoseconds shutdown_grace = std::chrono::seconds(5);
     /// Receives exceptions that leave detached fibers; null terminates the process, fiber named.
     /// Where a detached fiber got no stack, that is reported, and its closure destroyed, while
