@@ -2,6 +2,8 @@
 #include "helpers.hpp"
 #include "tests/support/support.hpp"
 
+#include <heddle/cancel.hpp>
+
 #include <doctest/doctest.h>
 
 #include <csignal>
