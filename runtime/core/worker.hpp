@@ -549,9 +549,8 @@ private:
     std::uint64_t ended_ = 0;
     std::uint64_t polls_ = 0;
 
-    fp_environment control_words_;  // the thread's when the worker began
-    [[maybe_unused]] int initialisers_around_ =
-        0;                 // open_initialisers of the dispatcher, if checked
+    fp_environment control_words_;                  // the thread's when the worker began
+    [[maybe_unused]] int initialisers_around_ = 0;  // the dispatcher's, if checked
     context_entry entry_;  // of every fiber: fiber_entry, or the one that tells the tools
 
     // Only where tools watch the switches: see watched.cpp.

@@ -18,10 +18,6 @@ using heddle::spawn;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 // Answers for the system: a tool may run threads of its own in the process.
 class alone {
 public:

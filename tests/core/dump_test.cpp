@@ -28,10 +28,6 @@ using heddle::spawn;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 /// The line of the list that is about this fiber; others may name it as the one they wait for.
 std::string line_of(const std::string& name, const std::string& list = dumped()) {
     std::istringstream lines(list);

@@ -59,6 +59,11 @@ inline void let_others_run() {
     }
 }
 
+/// Until it is cancelled.
+inline void sleep_for_ever() {
+    this_fiber::sleep_until(deadline::never());
+}
+
 /// A deadline that has passed.
 inline deadline in_the_past() {
     return deadline(-std::chrono::hours(1));

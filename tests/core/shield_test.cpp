@@ -17,10 +17,6 @@ using heddle::shield;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 bool sleep_is_cancelled(heddle::deadline until = 0ns) {
     std::error_code code;
     heddle::this_fiber::sleep_until(until, code);

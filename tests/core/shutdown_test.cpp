@@ -18,14 +18,6 @@ using namespace std::chrono_literals;
 using heddle::fiber;
 using heddle::spawn;
 
-namespace {
-
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
-}  // namespace
-
 TEST_CASE("a detached fiber is stopped and joined when the main function has returned") {
     bool cancelled = false;
     bool ended = false;

@@ -3,7 +3,7 @@
 #include "runtime/base/random.hpp"
 #include "runtime/base/system.hpp"
 #include "runtime/core/stack.hpp"
-#include "runtime/core/worker.hpp"
+#include "stacks.hpp"
 #include "tests/base/door_keeper.hpp"
 #include "tests/support/support.hpp"
 
@@ -17,7 +17,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -40,27 +39,6 @@ using heddle::detail::sys::call;
 
 namespace {
 
-constexpr std::size_t bytes = 64 * 1024;
-
-std::size_t page() {
-    return heddle::detail::sys::page_bytes();
-}
-
-std::vector<std::byte*> take(stack_class& stacks, std::size_t count) {
-    std::vector<std::byte*> tops;
-    for (std::size_t i = 0; i < count; ++i) {
-        tops.push_back(stacks.take());
-        REQUIRE(tops.back() != nullptr);
-    }
-    return tops;
-}
-
-void give(stack_class& stacks, const std::vector<std::byte*>& tops) {
-    for (std::byte* const top : tops) {
-        stacks.give(top);
-    }
-}
-
 // Writes to every page.
 void touch(const stack_class& stacks, std::byte* top) {
     for (std::byte* at = stacks.bottom(top); at < top; at += page()) {
@@ -71,7 +49,7 @@ void touch(const stack_class& stacks, std::byte* top) {
 /// Both kinds of guard in turn, as far as the system has them; then what was found.
 template <class Body>
 void with_every_guard(Body body) {
-    static_cast<void>(take(*std::make_unique<stack_class>(bytes), 1));  // probes
+    static_cast<void>(take(*std::make_unique<stack_class>(stack_bytes), 1));  // probes
     struct restorer {
         guard_kind found = guards;
         ~restorer() { guards = found; }
@@ -125,7 +103,7 @@ bool all_guarded(const stack_class& stacks, const std::vector<std::byte*>& tops)
 
 TEST_CASE("a stack is aligned, as large as was asked for, and its own") {
     with_every_guard([] {
-        stack_class stacks(bytes);
+        stack_class stacks(stack_bytes);
         const std::vector<std::byte*> tops = take(stacks, 200);
         std::set<std::byte*> bottoms;
         for (std::byte* const top : tops) {
@@ -133,8 +111,8 @@ TEST_CASE("a stack is aligned, as large as was asked for, and its own") {
             const std::byte* const bottom = stacks.bottom(top);
             CHECK(reinterpret_cast<std::uintptr_t>(bottom) % page() == 0);
             CHECK(bottoms.insert(stacks.bottom(top)).second);
-            CHECK(static_cast<std::size_t>(top - bottom) > bytes - page());
-            CHECK(static_cast<std::size_t>(top - bottom) <= bytes);
+            CHECK(static_cast<std::size_t>(top - bottom) > stack_bytes - page());
+            CHECK(static_cast<std::size_t>(top - bottom) <= stack_bytes);
         }
         // From one end to the other, and beyond none.
         for (std::size_t i = 0; i < tops.size(); ++i) {
@@ -149,7 +127,7 @@ TEST_CASE("a stack is aligned, as large as was asked for, and its own") {
 }
 
 TEST_CASE("tops lie at thirty-two colours within their page, and pages do not line up") {
-    stack_class stacks(bytes);
+    stack_class stacks(stack_bytes);
     std::set<std::uintptr_t> offsets;
     std::vector<std::byte*> tops = take(stacks, 64);
     for (std::byte* const top : tops) {
@@ -163,7 +141,7 @@ TEST_CASE("tops lie at thirty-two colours within their page, and pages do not li
 }
 
 TEST_CASE("the stack that came back last is the next to be handed out") {
-    stack_class stacks(bytes);
+    stack_class stacks(stack_bytes);
     const std::vector<std::byte*> tops = take(stacks, 3);
     give(stacks, tops);
     CHECK(stacks.idle() == 3);
@@ -226,30 +204,30 @@ TEST_CASE("the pool rounds sizes up, to few classes, and refuses what is out of 
 
 TEST_CASE("trimming gives back the memory of the longest idle stacks, and of no other") {
     with_every_guard([] {
-        stack_class stacks(bytes);
+        stack_class stacks(stack_bytes);
         const std::vector<std::byte*> tops = take(stacks, 100);
         for (std::byte* const top : tops) {
             touch(stacks, top);
         }
-        CHECK(stacks.resident_bytes() == 100 * bytes);
+        CHECK(stacks.resident_bytes() == 100 * stack_bytes);
         const std::vector<std::byte*> idle(tops.begin(), tops.begin() + 60);
         give(stacks, idle);
         CHECK(stacks.warm() == 60);
-        CHECK(stacks.resident_bytes() == 100 * bytes);
+        CHECK(stacks.resident_bytes() == 100 * stack_bytes);
         stacks.trim(20, 10);
         CHECK(stacks.warm() == 50);
-        CHECK(stacks.resident_bytes() == 90 * bytes);
+        CHECK(stacks.resident_bytes() == 90 * stack_bytes);
         CHECK(*stacks.bottom(tops[9]) == std::byte{0});
         CHECK(*stacks.bottom(tops[10]) == std::byte{1});
         stacks.trim(20, 1000);
         CHECK(stacks.warm() == 20);
         // The byte that was read above is a page again, of zeros.
-        CHECK(stacks.resident_bytes() <= 60 * bytes + page());
+        CHECK(stacks.resident_bytes() <= 60 * stack_bytes + page());
         CHECK(*stacks.bottom(tops[40]) == std::byte{1});
         CHECK(*stacks.bottom(tops[60]) == std::byte{1});
         stacks.trim(0, 1000);
         CHECK(stacks.warm() == 0);
-        CHECK(stacks.resident_bytes() <= 40 * bytes + page());
+        CHECK(stacks.resident_bytes() <= 40 * stack_bytes + page());
         give(stacks, {tops.begin() + 60, tops.end()});
         CHECK(stacks.warm() == 40);
     });
@@ -257,7 +235,7 @@ TEST_CASE("trimming gives back the memory of the longest idle stacks, and of no 
 
 TEST_CASE("a stack that cannot be trimmed keeps its own memory, and no other") {
     constexpr std::size_t count = 20;
-    stack_class stacks(bytes);
+    stack_class stacks(stack_bytes);
     const std::vector<std::byte*> tops = take(stacks, 2 * count);
     std::vector<std::byte*> idle;
     for (std::size_t i = 0; i < tops.size(); i += 2) {  // no two are neighbours
@@ -270,7 +248,7 @@ TEST_CASE("a stack that cannot be trimmed keeps its own memory, and no other") {
         give(stacks, idle);
         stacks.trim(0, count);
         // The address sanitizer's mlock does nothing: then all of it goes.
-        CHECK(stacks.resident_bytes() <= bytes);
+        CHECK(stacks.resident_bytes() <= stack_bytes);
         REQUIRE(::munlock(stacks.bottom(locked), page()) == 0);
         for (std::size_t i = 0; i < count; ++i) {
             touch(stacks, stacks.take());
@@ -279,7 +257,7 @@ TEST_CASE("a stack that cannot be trimmed keeps its own memory, and no other") {
 }
 
 TEST_CASE("a stack that was trimmed and used again is trimmed again") {
-    stack_class stacks(bytes);
+    stack_class stacks(stack_bytes);
     for (int round = 0; round < 3; ++round) {
         const std::vector<std::byte*> tops = take(stacks, 50);
         for (std::byte* const top : tops) {
@@ -302,7 +280,7 @@ TEST_CASE("a stack that was trimmed and used again is trimmed again") {
 
 TEST_CASE("every stack is guarded, however many there are") {
     with_every_guard([] {
-        stack_class stacks(bytes);
+        stack_class stacks(stack_bytes);
         const std::vector<std::byte*> tops = take(stacks, static_cast<std::size_t>(scaled(5000)));
         CHECK(all_guarded(stacks, tops));
         give(stacks, tops);
@@ -312,14 +290,14 @@ TEST_CASE("every stack is guarded, however many there are") {
 TEST_CASE("guards that cannot be made together are made one by one") {
     struct light_guards {
         guard_kind found = guards;
-        light_guards() { static_cast<void>(take(*std::make_unique<stack_class>(bytes), 1)); }
+        light_guards() { static_cast<void>(take(*std::make_unique<stack_class>(stack_bytes), 1)); }
         ~light_guards() { guards = found; }
     } const afterwards;
     if (guards != guard_kind::light) {
         return;  // so they are anyhow
     }
     // A kernel that knows nothing of it is asked once, by the stacks that are made first.
-    std::byte* const place = take(*std::make_unique<stack_class>(bytes), 1).front();
+    std::byte* const place = take(*std::make_unique<stack_class>(stack_bytes), 1).front();
     const iovec nothing = {place, 0};
     const bool together =
         !heddle::detail::under_valgrind() &&
@@ -328,7 +306,7 @@ TEST_CASE("guards that cannot be made together are made one by one") {
     for (const int error : {ENOMEM, EAGAIN, ENOSYS, EPERM, EBADF, EINVAL}) {
         CAPTURE(error);
         const child_result child = run_child([=] {
-            stack_class stacks(bytes);
+            stack_class stacks(stack_bytes);
             std::vector<std::byte*> tops = take(stacks, 100);
             int refused = 0;
             {
@@ -353,7 +331,7 @@ TEST_CASE("guards that cannot be made together are made one by one") {
 
 TEST_CASE("guards outlast the memory of their stacks") {
     with_every_guard([] {
-        stack_class stacks(bytes);
+        stack_class stacks(stack_bytes);
         std::vector<std::byte*> tops = take(stacks, 100);
         // Gaps, so that stacks are given back by themselves and as neighbours.
         const std::vector<std::byte*> kept = {tops[7], tops[50], tops[51]};
@@ -374,7 +352,7 @@ TEST_CASE("guards outlast the memory of their stacks") {
 
 TEST_CASE("trimming drops reservations in which no stack is in use, and no other") {
     with_every_guard([] {
-        stack_class stacks(bytes);
+        stack_class stacks(stack_bytes);
         const std::size_t before = mappings();
         std::vector<std::byte*> tops = take(stacks, 1000);
         for (std::byte* const top : tops) {
@@ -457,149 +435,6 @@ TEST_CASE("stacks that are taken, given and trimmed at random are never handed o
     give(stacks, held);
     pool.trim_all();
     CHECK(stacks.resident_bytes() == 0);
-}
-
-namespace {
-
-constexpr std::size_t batch = stack_pool::batch;
-constexpr std::size_t always_warm = stack_pool::always_warm;
-constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
-// What a pool does in the course of a time that the test makes.
-struct timed_pool {
-    stack_pool pool;
-    stack_class& stacks = pool[pool.class_for(bytes, "size")];
-    std::int64_t now = 1'000'000'000'000;
-
-    // Calls it as often as it wants to be called until `until`, as a worker does that has nothing
-    // else to do. How often that was.
-    int idle(std::int64_t until) {
-        int calls = 0;
-        for (;;) {
-            const std::size_t warm = stacks.warm();
-            const std::int64_t next = pool.trim_a_little(now);
-            ++calls;
-            CHECK(warm - stacks.warm() <= batch);
-            CHECK(next >= now);
-            if (next >= until) {
-                now = until;
-                return calls;
-            }
-            now = next;
-        }
-    }
-};
-
-const std::int64_t spell = stack_pool::spell_ns;
-
-}  // namespace
-
-TEST_CASE(
-    "stacks that nobody took for a spell are given back, in batches, and then there is rest") {
-    timed_pool timed;
-    stack_class& stacks = timed.stacks;
-    const std::vector<std::byte*> tops = take(stacks, 2000);
-    for (std::byte* const top : tops) {
-        *(top - 1) = std::byte{1};
-    }
-    CHECK(timed.pool.trim_a_little(timed.now) == never);  // nobody idles
-    give(stacks, {tops.begin(), tops.begin() + 1000});
-    timed.idle(timed.now + spell - 1);
-    CHECK(stacks.warm() == 1000);
-    // The spell in which they came back is over. From then on they have to idle for a whole one.
-    timed.idle(timed.now + spell);
-    CHECK(stacks.warm() == 1000);
-    CHECK(timed.idle(timed.now + spell) >= static_cast<int>((1000 - always_warm) / batch));
-    CHECK(stacks.warm() == always_warm);
-    CHECK(stacks.resident_bytes() == (1000 + always_warm) * page());
-    CHECK(timed.pool.trim_a_little(timed.now) == never);
-    timed.now += 100 * spell;
-    CHECK(timed.pool.trim_a_little(timed.now) == never);
-    give(stacks, {tops.begin() + 1000, tops.end()});
-    timed.idle(timed.now + 3 * spell);
-    CHECK(stacks.warm() == always_warm);
-    timed.pool.trim_all();
-    CHECK(stacks.warm() == 0);
-    CHECK(stacks.resident_bytes() == 0);
-}
-
-TEST_CASE(
-    "stacks of a load that comes in waves stay warm, and what was only once needed does not") {
-    timed_pool timed;
-    stack_class& stacks = timed.stacks;
-    give(stacks, take(stacks, 3000));
-    door_keeper keeper;
-    for (int wave = 0; wave < 20; ++wave) {
-        const std::vector<std::byte*> tops = take(stacks, 1000);
-        timed.idle(timed.now + spell / 3);
-        give(stacks, tops);
-        timed.idle(timed.now + spell / 3);
-        CHECK(stacks.warm() >= 1000);
-    }
-    CHECK(stacks.warm() == 1000);
-    keeper.forget();
-    for (int wave = 0; wave < 20; ++wave) {
-        const std::vector<std::byte*> tops = take(stacks, 1000);
-        timed.idle(timed.now + spell / 3);
-        give(stacks, tops);
-        timed.idle(timed.now + spell / 3);
-    }
-    CHECK(keeper.count(call::madvise) == 0);
-    CHECK(stacks.warm() == 1000);
-}
-
-TEST_CASE("stacks that are taken while others are being given back are no longer due") {
-    timed_pool timed;
-    stack_class& stacks = timed.stacks;
-    const std::vector<std::byte*> tops = take(stacks, 1000);
-    give(stacks, tops);
-    timed.pool.trim_a_little(timed.now);
-    timed.pool.trim_a_little(timed.now + spell);
-    CHECK(timed.pool.trim_a_little(timed.now + 2 * spell) == timed.now + 2 * spell);
-    const std::size_t left = stacks.warm();
-    CHECK(left < 1000);
-    // All but a few, and back again: those have just been used.
-    const std::vector<std::byte*> again = take(stacks, left - 10);
-    give(stacks, again);
-    CHECK(timed.pool.trim_a_little(timed.now + 2 * spell) == timed.now + 3 * spell);
-    CHECK(stacks.warm() == left - 10);
-}
-
-TEST_CASE("a worker without work gives back the stacks of a rush, and then sleeps undisturbed") {
-    struct short_spells {
-        std::int64_t usual = stack_pool::spell_ns;
-        short_spells() { stack_pool::spell_ns = 2'000'000; }
-        ~short_spells() { stack_pool::spell_ns = usual; }
-    } const afterwards;
-    in_fiber([] {
-        const std::size_t count =
-            std::max(static_cast<std::size_t>(scaled_stacks(10'000)), 4 * always_warm);
-        std::vector<fiber<>> rush(count);
-        for (fiber<>& one : rush) {
-            one = spawn(heddle::this_fiber::yield);
-        }
-        for (fiber<>& one : rush) {
-            one.join();
-        }
-        stack_pool& pool = heddle::detail::current_worker->stacks();
-        const auto warm = [&] {
-            std::size_t all = 0;
-            for (const stack_class& one : pool.all()) {
-                all += one.warm();
-            }
-            return all;
-        };
-        CHECK(warm() >= count);
-        // One wait is enough, however long it takes on a busy machine: the worker wakes by itself.
-        while (warm() > always_warm) {
-            heddle::this_fiber::sleep_for(std::chrono::nanoseconds(20 * stack_pool::spell_ns));
-        }
-        const door_keeper keeper;
-        const std::uint64_t polls = heddle::get_statistics().reactor_polls;
-        heddle::this_fiber::sleep_for(std::chrono::nanoseconds(20 * stack_pool::spell_ns));
-        CHECK(heddle::get_statistics().reactor_polls <= polls + 2);
-        CHECK(keeper.count(call::madvise) == 0);
-    });
 }
 
 TEST_CASE("fibers that come one after the other run on the same stack") {

@@ -19,10 +19,6 @@ using heddle::spawn;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 /// Whether a sleep that begins now is cancelled.
 bool sleep_is_cancelled() {
     std::error_code code;

@@ -20,10 +20,6 @@ using heddle::spawn;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 /// How a child ends in which `body` is the main function.
 child_result end_of(void (*body)(), const heddle::options& options = {}) {
     return run_child([=] {

@@ -23,10 +23,6 @@ using heddle::spawn;
 
 namespace {
 
-void sleep_for_ever() {
-    heddle::this_fiber::sleep_until(heddle::deadline::never());
-}
-
 /// Gives way until a thread has done its work.
 void let_run_until(const std::atomic<bool>& done) {
     while (!done) {

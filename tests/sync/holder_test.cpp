@@ -32,10 +32,6 @@ namespace {
 
 using detail::sys::call;
 
-void sleep_for_ever() {
-    this_fiber::sleep_until(deadline::never());
-}
-
 /// A mutex that it holds, and a fiber that waits for it meanwhile.
 struct held_and_waited_for {
     mutex held;

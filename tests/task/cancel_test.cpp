@@ -21,10 +21,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void sleep_for_ever() {
-    this_fiber::sleep_until(deadline::never());
-}
-
 /// Every way to wait that is a cancellation point, none of which comes to an end by itself.
 std::vector<std::function<void()>> endless_waits() {
     return {

@@ -18,10 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void sleep_for_ever() {
-    this_fiber::sleep_until(deadline::never());
-}
-
 template <class F>
 std::string text_of(F&& f) {
     return message_of<std::system_error>([&] { return f(), 0; });
