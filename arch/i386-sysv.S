@@ -56,12 +56,24 @@ HEDDLE_FUNCTION(heddle_switch)
     .cfi_adjust_cfa_offset HEDDLE_WORDS_BYTES
     stmxcsr HEDDLE_SAVE_MXCSR(%edi)
     fnstcw  HEDDLE_SAVE_X87CW(%edi)
-    ldmxcsr HEDDLE_SAVE_MXCSR(%ecx)
-    fldcw   HEDDLE_SAVE_X87CW(%ecx)
 #endif
     movl    %ebp, HEDDLE_CONTEXT_FP(%eax)
     movl    %edi, HEDDLE_CONTEXT_SP(%eax)
     movl    %esi, HEDDLE_CONTEXT_PC(%eax)
+#ifdef HEDDLE_FP_PRESERVED
+    // What is there already is not written, and status flags are not compared: x86_64-sysv.S.
+    movl    HEDDLE_SAVE_MXCSR(%edi), %eax
+    xorl    HEDDLE_SAVE_MXCSR(%ecx), %eax
+    testl   $HEDDLE_MXCSR_CONTROL, %eax
+    jz      1f
+    ldmxcsr HEDDLE_SAVE_MXCSR(%ecx)
+1:
+    movw    HEDDLE_SAVE_X87CW(%edi), %ax
+    cmpw    HEDDLE_SAVE_X87CW(%ecx), %ax
+    je      2f
+    fldcw   HEDDLE_SAVE_X87CW(%ecx)
+2:
+#endif
 
     movl    %ecx, %esp
 #ifdef HEDDLE_FP_PRESERVED

@@ -4,6 +4,8 @@
 // version 1.1, section 2.2 (registers, the stack frame, passing of arguments).
 #pragma once
 
+#include "x86_control_words.h"
+
 // Offsets into heddle_context.
 #define HEDDLE_CONTEXT_SP 0
 #define HEDDLE_CONTEXT_PC 4
@@ -33,8 +35,6 @@
 #define HEDDLE_ENTRY_DEPTH 12
 
 #ifndef __ASSEMBLER__
-
-#include "arch/x86_control_words.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -58,6 +58,8 @@ HEDDLE_FUNCTION(heddle_switch)
 #ifdef HEDDLE_FP_PRESERVED
     stmxcsr HEDDLE_SAVE_MXCSR(%rsp)
     fnstcw  HEDDLE_SAVE_X87CW(%rsp)
+    movl    HEDDLE_SAVE_MXCSR(%rsp), %r10d
+    movw    HEDDLE_SAVE_X87CW(%rsp), %r11w
 #endif
     movq    %rbp, HEDDLE_CONTEXT_FP(%rdi)
     movq    %rsp, HEDDLE_CONTEXT_SP(%rdi)
@@ -85,8 +87,17 @@ HEDDLE_FUNCTION(heddle_switch)
     movq    HEDDLE_SAVE_R14(%r9), %r14
     movq    HEDDLE_SAVE_R15(%r9), %r15
 #ifdef HEDDLE_FP_PRESERVED
+    // What is there already is not written. The status flags, which nobody owns, are not compared:
+    // writing MXCSR when but one of them differs takes 70 ns on Intel's Ice Lake, else 3.
+    xorl    HEDDLE_SAVE_MXCSR(%r9), %r10d
+    testl   $HEDDLE_MXCSR_CONTROL, %r10d
+    jz      1f
     ldmxcsr HEDDLE_SAVE_MXCSR(%r9)
+1:
+    cmpw    HEDDLE_SAVE_X87CW(%r9), %r11w
+    je      2f
     fldcw   HEDDLE_SAVE_X87CW(%r9)
+2:
 #endif
     movq    %rdx, %rax
     addq    $8, %rsp

@@ -4,6 +4,8 @@
 // sections 3.2.1 (registers) and 3.2.2 (the stack frame and its red zone).
 #pragma once
 
+#include "x86_control_words.h"
+
 // Offsets into heddle_context.
 #define HEDDLE_CONTEXT_SP 0
 #define HEDDLE_CONTEXT_PC 8
@@ -26,8 +28,6 @@
 #define HEDDLE_ENTRY_OFFSET 1
 
 #ifndef __ASSEMBLER__
-
-#include "arch/x86_control_words.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,11 @@
 // and Windows. Included by their headers.
 #pragma once
 
+// Of MXCSR: masks, rounding, and how denormal numbers are treated. Below are the status flags.
+#define HEDDLE_MXCSR_CONTROL 0xffc0
+
+#ifndef __ASSEMBLER__
+
 #include <cstdint>
 
 namespace heddle::detail {
@@ -16,10 +21,9 @@ struct fp_environment {
 
 /// Reads the calling thread's control words. Status flags are volatile and left out.
 inline fp_environment context_save_fp_environment() noexcept {
-    constexpr std::uint32_t control_bits = 0xffc0;
     fp_environment words;
     __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words.mxcsr), "=m"(words.x87_control));
-    words.mxcsr &= control_bits;
+    words.mxcsr &= HEDDLE_MXCSR_CONTROL;
     return words;
 }
 
@@ -29,3 +33,5 @@ inline void context_restore_fp_environment(const fp_environment& words) noexcept
 }
 
 }  // namespace heddle::detail
+
+#endif  // __ASSEMBLER__
