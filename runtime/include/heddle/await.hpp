@@ -243,7 +243,8 @@ inline namespace v1 {
 /// is. If the fiber never gets a stack, the coroutine is resumed outside of any fiber.
 ///
 /// A coroutine that is destroyed while it waits stops and joins the fiber, as its handle would.
-/// Errors: as fiber::join.
+/// Errors: throws what the fiber threw, as fiber::join does; std::system_error with
+/// operation_canceled if it ended by heddle::cancelled, invalid_argument for an empty handle.
 /// Threads: awaited in any thread.
 template <class T>
 [[nodiscard]] HEDDLE_THROWS detail::fiber_awaiter<T>

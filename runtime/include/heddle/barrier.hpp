@@ -58,9 +58,9 @@ inline namespace v1 {
 /// and what that has written, by all who waited. The completion may wait: it runs in the flow that
 /// arrived last, under a shield, while the others wait for it. It must not throw.
 ///
-/// It is an error of the program if more arrive in a phase than are expected: then the process ends
-/// with a message. Nobody may wait when it is destroyed; as soon as a wait has returned, and all
-/// have arrived, the barrier is not touched any more.
+/// It is an error of the program if more arrive in a phase than are expected, or fewer than zero at
+/// once: then the process ends with a message. Nobody may wait when it is destroyed; as soon as a
+/// wait has returned, and all have arrived, the barrier is not touched any more.
 ///
 /// Blocks the calling fiber, never its thread; a plain thread blocks itself.
 /// Cancellation: none. One who left early would leave the others waiting for ever.

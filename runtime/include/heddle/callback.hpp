@@ -213,7 +213,8 @@ private:
 ///
 /// Whoever gives a deadline, or may be cancelled, has to expect that the operation goes on after
 /// this has returned: then the callback must not refer to anything of the caller's, but `done` can
-/// be called all the same. Under a heddle::shield only an answer ends the wait.
+/// be called all the same. Without a deadline, under a heddle::shield, only an answer ends the
+/// wait, or the error that there will be none.
 ///
 /// Blocks the calling fiber, never its thread; a plain thread blocks itself. Allocates what the
 /// callback shares with the call.

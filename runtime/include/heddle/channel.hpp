@@ -94,7 +94,7 @@ public:
     /// Cancellation: throws heddle::cancelled; the value is still the caller's.
     /// Errors: throws std::system_error: heddle::errc::closed if the channel is closed, or is
     /// closed meanwhile; timed_out once `until` has passed. The value is still the caller's. Also
-    /// what moving it throws.
+    /// what moving it throws, and std::bad_alloc where that may throw.
     HEDDLE_THROWS void send(T&& value, deadline until = deadline::never()) const {
         const detail::wait_status status = send_until(value, until);
         if (status != detail::wait_status::event) [[unlikely]] {
@@ -106,7 +106,7 @@ public:
         send(T(value), until);
     }
     /// As above, but errors are reported in `ec`, and cancellation as operation_canceled. Throws
-    /// only what copying and moving a T throws.
+    /// only what copying and moving a T throws, and std::bad_alloc where moving it may throw.
     void send(T&& value, deadline until, std::error_code& ec) const {
         ec = detail::to_error_code(send_until(value, until));
     }
@@ -119,7 +119,8 @@ public:
     void send(const T& value, std::error_code& ec) const { send(T(value), ec); }
 
     /// Sends a value if a receiver waits or there is room; never waits. False, and the value is
-    /// still the caller's, if there is neither, or if the channel is closed.
+    /// still the caller's, if there is neither, or if the channel is closed. Errors: what copying
+    /// and moving a T throws, and std::bad_alloc where moving it may throw.
     [[nodiscard]] bool try_send(T&& value) const {
         return detail::channel_try_send(*core_, std::addressof(value));
     }
@@ -150,7 +151,7 @@ public:
     std::optional<T> recv(std::error_code& ec) const { return recv(deadline::never(), ec); }
 
     /// Receives the next value if there is one; never waits. Empty if there is none, be the channel
-    /// closed or not.
+    /// closed or not. Errors: what moving a T throws; the value is still there to be received.
     [[nodiscard]] std::optional<T> try_recv() const {
         std::optional<T> value;
         detail::channel_try_receive(*core_, &value);

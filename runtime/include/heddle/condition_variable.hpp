@@ -124,7 +124,8 @@ inline namespace v1 {
 /// a std::error_code; a notification that came first wins. A fiber that has been asked to stop
 /// before does not wait, but lets go of the lock once, so that others get it. Locking it again is
 /// never cancelled, not even where the lock's own lock() could be.
-/// Errors: what unlocking throws; there was no wait then. If locking throws, the process ends.
+/// Errors: what unlocking throws; there was no wait then. What the predicate throws; the lock is
+/// held then. If locking throws, the process ends.
 /// Threads: all members may be called by any fiber of any worker, and by any plain thread.
 /// Source: std::condition_variable_any, with cancellation and error codes.
 /// Example:
@@ -163,7 +164,8 @@ public:
     }
 
     /// The same until the token is asked to stop, too; what `holds()` said last. The token may be
-    /// asked by anybody, anywhere; that it is the fiber's own makes no difference.
+    /// asked by anybody, anywhere. It may be the fiber's own: then a request to stop the fiber ends
+    /// the wait in this way, and heddle::cancelled is left to the next cancellation point.
     template <class Lock, class Predicate>
     HEDDLE_THROWS bool wait(Lock& lock, std::stop_token token, Predicate holds) {
         return throw_if_cancelled(wait_until_true(lock, holds, deadline::never(), token));

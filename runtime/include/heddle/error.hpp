@@ -23,7 +23,7 @@ class cancelled {};
 
 /// The outcomes that no code of std::errc describes.
 enum class errc {
-    closed = 1,     ///< the object was closed, by this side
+    closed = 1,     ///< the channel was closed, by whomever: nothing can be sent any more
     end_of_stream,  ///< the peer ended the stream before all bytes had come
 };
 

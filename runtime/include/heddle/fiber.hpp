@@ -59,7 +59,8 @@ constexpr int any_worker = -1;
 struct fiber_options {
     /// For dumps and messages. Copied; the first 31 bytes are kept.
     std::string_view name = {};
-    /// Stack to reserve, in bytes; rounded up to whole pages. Zero takes options::stack_bytes.
+    /// Stack to reserve, in bytes; rounded up to whole pages, and to one of eight sizes per power
+    /// of two. Zero takes options::stack_bytes, whose range holds here, too.
     std::size_t stack_bytes = 0;
     /// The fiber changes rounding modes or other floating-point control words, and keeps its own
     /// across waits. Other fibers never see them.
@@ -434,7 +435,8 @@ inline fiber_id get_id() noexcept {
 }
 
 /// The running fiber's stop token; on a plain thread, one that can never be asked to stop. It does
-/// not tell of a scope in whose body the fiber is: see scope::get_stop_token.
+/// not tell of a scope in whose body the fiber is: see scope::get_stop_token. Made at the first
+/// call. Errors: std::bad_alloc.
 inline std::stop_token get_stop_token() {
     return detail::current_stop_token();
 }

@@ -47,11 +47,10 @@ inline namespace v1 {
 /// Threads: all members may be called by any fiber of any worker, and by any plain thread.
 /// Source: std::latch, with deadlines and cancellation.
 /// Example:
-///     heddle::latch done(urls.size());
-///     for (const auto& url : urls) {
-///         heddle::spawn_detached([&] { fetch(url); done.count_down(); });
-///     }
-///     done.wait(10s);
+///     heddle::latch ready(2);
+///     heddle::fiber store([&] { open_store(); ready.count_down(); serve_store(); });
+///     heddle::fiber front([&] { open_front(); ready.count_down(); serve_front(); });
+///     ready.wait(10s);
 class latch {
 public:
     /// Begins with `expected`.

@@ -38,7 +38,8 @@ public:
     /// Errors: std::bad_alloc.
     fiber_local() : make_([] { return new node; }), key_(detail::make_local_key()) {}
 
-    /// Values begin as what `make` gives, called in the flow that asks. It may wait.
+    /// Values begin as what `make` gives, called in the flow that asks, and in several at the same
+    /// time if they ask then. It may wait. It is copyable.
     /// Errors: std::bad_alloc.
     template <class Make>
     requires(std::is_invocable_v<Make&>) explicit fiber_local(Make make)

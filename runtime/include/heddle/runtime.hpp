@@ -32,7 +32,8 @@ struct options {
     /// Threads that run fibers; 0 takes one per CPU that the process may use, as far as this
     /// version goes. This version runs fibers on the calling thread only: at most 1.
     unsigned workers = 1;
-    /// Stack reserved per fiber, in bytes; only pages that are touched cost memory.
+    /// Stack reserved per fiber, in bytes, from 16 KiB to 16 GiB (64 MiB on 32-bit CPUs); only
+    /// pages that are touched cost memory.
     std::size_t stack_bytes = 256 * 1024;
     /// The environment variable HEDDLE_REACTOR (poll, epoll) wins over this.
     reactor_kind reactor = reactor_kind::automatic;

@@ -225,6 +225,8 @@ public:
         return launch<F, Args...>(record, detail::reserve());
     }
     /// The same with a name, a stack size or another wish.
+    /// Errors: as above; std::invalid_argument for a stack size or worker out of range, naming
+    /// value and limit.
     template <class F, class... Args>
     requires detail::fiber_function<F>
     [[gnu::always_inline]] auto spawn(fiber_options with, F&& f, Args&&... args)
@@ -244,8 +246,9 @@ public:
     /// std::system_error(resource_deadlock_would_occur) in a child of the scope.
     HEDDLE_THROWS void join() { detail::join_scope(state_); }
 
-    /// As above, but errors and the code of a std::system_error are reported in `ec`; another
-    /// exception is rethrown. Whether all went well.
+    /// As above, but errors and the code of a std::system_error are reported in `ec`, cancellation
+    /// as operation_canceled; another exception is rethrown, and where exceptions are switched off,
+    /// std::terminate is called. Whether all went well.
     [[gnu::always_inline]] bool join(std::error_code& ec) {
         ec = detail::join_scope_quietly(state_, detail::code_may_throw);
         return !ec;
@@ -473,6 +476,8 @@ requires(std::is_invocable_v<F&> || std::is_invocable_v<F&, scope&>)
 /// Runs all functions at the same time, each in a fiber, and gives a tuple of their values, with
 /// std::monostate where there is none. If one throws, the others are cancelled and joined, and its
 /// exception is rethrown. Blocks, cancellation: as scope::join.
+/// Errors: as scope and its spawn(); std::system_error(operation_canceled) if one of them ended by
+/// heddle::cancelled.
 template <class... F>
 HEDDLE_THROWS auto join_all(F&&... f)
     -> std::tuple<detail::value_in_tuple<detail::spawn_result_t<F>>...> {
@@ -518,6 +523,8 @@ template <class... F>
 /// others are cancelled and joined, and what becomes of them is dropped. Gives the value of the
 /// first, as their common type, or rethrows its exception.
 /// Blocks, cancellation: as scope::join.
+/// Errors: as scope and its spawn(); std::system_error(operation_canceled) if the first ended by
+/// heddle::cancelled.
 template <class... F>
 requires(sizeof...(F) > 0) HEDDLE_THROWS auto race(F&&... f)
     -> std::common_type_t<detail::spawn_result_t<F>...> {

@@ -261,13 +261,13 @@ template <class F = detail::do_nothing>
 /// Errors: throws std::system_error as said at the case that was taken; its function is not called.
 /// What moving a value throws: a value is then still where it was, as with the channel's own calls.
 /// What the function throws.
-/// Threads: any fiber of any worker, and any plain thread. A plain thread cannot wait for
-/// descriptors beside other things: operation_not_supported.
+/// Threads: any fiber of any worker, and any plain thread, but for cases of descriptors: on a plain
+/// thread select refuses those by operation_not_supported.
 /// Complexity: linear in the number of cases, and n log n if the process has several threads.
 /// Example:
-///     heddle::select(on_recv(jobs, [&](std::optional<job> next) { work(next); }),
-///                    on_event(stop, [&] { running = false; }),
-///                    after(1s, [&] { report(); }));
+///     heddle::select(heddle::on_recv(jobs, [&](std::optional<job> next) { work(next); }),
+///                    heddle::on_event(stop, [&] { running = false; }),
+///                    heddle::after(1s, [&] { report(); }));
 /// Source: Go's select statement.
 template <class... Cases>
 HEDDLE_THROWS std::size_t

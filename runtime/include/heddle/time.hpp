@@ -1,4 +1,4 @@
-// The one type for "until when": every blocking call takes a deadline.
+// The one type for "until when": a call that waits takes a deadline.
 #pragma once
 
 #include <heddle/detail/abi.hpp>
