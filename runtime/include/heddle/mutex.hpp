@@ -87,7 +87,8 @@ private:
 };
 
 /// A mutex that can be waited for until a deadline.
-/// Source: std::timed_mutex, whose named requirements it meets.
+/// Source: std::timed_mutex, whose named requirements it meets for points of the steady clock;
+/// those of other clocks do not compile.
 class timed_mutex : public mutex {
 public:
     /// Takes the mutex, and waits for it at most until the deadline; false if that has passed.
@@ -173,7 +174,7 @@ private:
 };
 
 /// A recursive mutex that can be waited for until a deadline.
-/// Source: std::recursive_timed_mutex, whose named requirements it meets.
+/// Source: std::recursive_timed_mutex; clocks as with timed_mutex.
 class recursive_timed_mutex : public recursive_mutex {
 public:
     /// As timed_mutex::try_lock_until; true at once if the mutex is the caller's.

@@ -453,8 +453,9 @@ template <class F>
 ///
 /// Every cancellation point in f then throws heddle::cancelled, and with_deadline throws
 /// std::system_error(timed_out), naming the place, once f has ended. A call in f whose own deadline
-/// comes earlier reports timed_out itself. If f ends by itself after all, and no child was cut
-/// short, its value is given. A deadline that has passed cancels f from the start.
+/// comes earlier reports timed_out itself. If f ends before a cancellation point has thrown for the
+/// deadline, and no child was asked to stop, its value is given. A deadline that has passed cancels
+/// f from the start.
 template <class F>
 requires(std::is_invocable_v<F&> || std::is_invocable_v<F&, scope&>) HEDDLE_THROWS decltype(auto)
     with_deadline(deadline until, F&& f, const char* file = __builtin_FILE(),

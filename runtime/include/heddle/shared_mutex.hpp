@@ -156,7 +156,7 @@ inline namespace v1 {
 class shared_mutex : public detail::basic_shared_mutex {};
 
 /// A shared mutex that can be waited for until a deadline.
-/// Source: std::shared_timed_mutex, whose named requirements it meets.
+/// Source: std::shared_timed_mutex; clocks as with timed_mutex.
 class shared_timed_mutex : public detail::basic_shared_mutex {
 public:
     /// lock() and lock_shared() that wait at most until the deadline; false if that has passed. Not
