@@ -233,8 +233,12 @@ std::uint8_t worker::cancellable_while_unwinding(fiber_block& self) const noexce
 }
 
 void worker::note_cancelled(fiber_block& fiber) const noexcept {
+    const unsigned uncaught = uncaught_of(fiber);
+    std::int64_t shielded_until = no_shield;
     for (stop_level* level = level_of(fiber); level != nullptr; level = level->outer) {
-        level->delivered = level->delivered || level->stopped;
+        const bool holds = level->stopped && level->uncaught == uncaught && shielded_until <= now_;
+        level->delivered = level->delivered || holds;
+        shielded_until = std::max(shielded_until, level->shield_until);
     }
 }
 

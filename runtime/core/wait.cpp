@@ -221,6 +221,10 @@ wait_status join_wait(fiber_block* block, std::int64_t deadline_ns) noexcept {
 }
 
 bool join_withdraw(fiber_block* block) noexcept {
+    worker* const here = current_worker;
+    if (here != nullptr && &here->current() == block) [[unlikely]] {
+        return false;  // it was refused, and who may be found there is another
+    }
     return !take_back_joiner(*block) && has_ended(*block) &&
            block->cold->joiner.load(std::memory_order_relaxed) != nullptr;
 }

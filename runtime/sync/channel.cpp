@@ -43,22 +43,6 @@ void*& box_at(channel_core& of, std::size_t behind) noexcept {
 
 // Without it.
 
-// Lets a place go that was kept, to the first sender that waits for one.
-void let_room_go(channel_core& of) noexcept {
-    wait_list disappointed;
-    of.lock.lock();
-    waiter* const next = take_first(of.senders);
-    of.used -= next == nullptr ? 1 : 0;
-    if (of.drained()) {
-        take_all(of.receivers, disappointed);
-    }
-    of.lock.unlock();
-    if (next != nullptr) {
-        wake(*next, wait_status::admitted);
-    }
-    wake_all(disappointed, wait_status::closed);
-}
-
 // Adds a box to those in the ring, at one end or the other, in the place kept for it. A receiver
 // that has begun to wait meanwhile comes for it.
 template <class Add>
@@ -71,6 +55,38 @@ void add_box(channel_core& to, Add add) noexcept {
     if (receiver != nullptr) {
         wake(*receiver, wait_status::again);
     }
+}
+
+// Moves a value into a box, in the place kept for it.
+void make_box(channel_core& to, void* value) {
+    void* box = nullptr;
+    to.type.store(value, &box);
+    add_box(to, [&] { box_at(to, to.filled) = box; });
+}
+
+// Lets a place go that was kept, to the first sender that waits for one, and puts that one's value
+// there: later senders find it in front of theirs. If moving it fails, the sender tries again, and
+// hears of it.
+void let_room_go(channel_core& of) noexcept {
+    wait_list disappointed;
+    of.lock.lock();
+    waiter* const next = take_first(of.senders);
+    of.used -= next == nullptr ? 1 : 0;
+    if (of.drained()) {
+        take_all(of.receivers, disappointed);
+    }
+    of.lock.unlock();
+    wake_all(disappointed, wait_status::closed);
+    if (next == nullptr) {
+        return;
+    }
+    try {
+        make_box(of, next->object);
+    } catch (...) {
+        wake(*next, wait_status::admitted);
+        return;
+    }
+    wake(*next, wait_status::event);
 }
 
 // Moves the value between the caller and a claimed partner, then wakes that one. If the move fails,
@@ -114,21 +130,19 @@ wait_status spend_turn(wait_status status) noexcept {
 }  // namespace
 
 void fill_kept_room(channel_core& to, void* value) {
-    void* box = nullptr;
     try {
-        to.type.store(value, &box);
+        make_box(to, value);
     } catch (...) {
         let_room_go(to);
         throw;
     }
-    add_box(to, [&] { box_at(to, to.filled) = box; });
 }
 
 channel_step sending::begin(channel_core& to, void* value) noexcept {
     if (to.closed) [[unlikely]] {
         return {channel_find::closed};
     }
-    if (to.filled == 0) {  // else who waits is on his way to what came before
+    if (to.used == 0) {  // else what came before is for who waits, and perhaps not there yet
         if (waiter* const receiver = take_first(to.receivers)) {
             return {channel_find::partner, receiver};
         }
@@ -174,8 +188,10 @@ channel_step receiving::begin(channel_core& from, void* into) noexcept {
         }
         return {channel_find::done, sender};
     }
-    if (waiter* const sender = take_first(from.senders)) {
-        return {channel_find::partner, sender};
+    if (from.used == 0) {  // else what came before is on its way, or may come back
+        if (waiter* const sender = take_first(from.senders)) {
+            return {channel_find::partner, sender};
+        }
     }
     return {from.drained() ? channel_find::closed : channel_find::nothing};
 }

@@ -60,16 +60,20 @@ bool is_by_cancellation(const std::exception_ptr& exception, bool asked_to_stop)
     }
 }
 
-// Lets go of the children whose fibers have ended, but for those that failed.
+// Lets go of the children whose fibers have ended, but for those that failed. Those stay in the
+// order in which their functions did.
 void reap(scope_state& scope) noexcept {
     scope.lock.lock();
     child_list gone;
+    bool failed_before = false;
     for (child_state* child = scope.over.first; child != nullptr;) {
         child_state* const next = child->next;
-        if (has_ended(*child)) {
+        if (has_ended(*child) && !(child->failed && failed_before)) {
             say_acquire(child->block->cold);
             remove(scope.over, *child);
             append(child->failed ? scope.failed : gone, *child);
+        } else {
+            failed_before = failed_before || child->failed;
         }
         child = next;
     }

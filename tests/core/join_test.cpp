@@ -269,6 +269,21 @@ TEST_CASE("with an error code an empty handle and one's own are errors, not exce
     });
 }
 
+TEST_CASE("a fiber that tries to join itself takes nothing from the one who joins it") {
+    in_fiber([] {
+        fiber<int> self;
+        std::error_code code;
+        self = fiber([&] {
+            self.join(code);
+            CHECK(code_of([&] { return self.join(); }) == std::errc::resource_deadlock_would_occur);
+            heddle::this_fiber::yield();
+            return 7;
+        });
+        CHECK(self.join() == 7);
+        CHECK(code == std::errc::resource_deadlock_would_occur);
+    });
+}
+
 TEST_CASE("the join of a destructor is no cancellation point") {
     in_fiber([] {
         bool open = false;

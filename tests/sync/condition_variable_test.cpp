@@ -142,21 +142,6 @@ void check_deadlines() {
     CHECK(own.owns_lock());
 }
 
-TEST_CASE("the ends of other clocks, in any unit, are deadlines that have passed or never do") {
-    using std::chrono::system_clock;
-    using seconds_point = std::chrono::time_point<system_clock, std::chrono::seconds>;
-    using fractions = std::chrono::time_point<system_clock, std::chrono::duration<double>>;
-    CHECK(detail::any_deadline(system_clock::time_point::max()).is_never());
-    CHECK(detail::any_deadline(seconds_point::max()).is_never());
-    CHECK(detail::any_deadline(fractions::max()).is_never());
-    CHECK(detail::any_deadline(system_clock::time_point::min()).has_passed());
-    CHECK(detail::any_deadline(seconds_point::min()).has_passed());
-    CHECK(detail::any_deadline(fractions::min()).has_passed());
-    const detail::any_deadline tomorrow = system_clock::now() + 24h;
-    CHECK(tomorrow > deadline(23h));
-    CHECK(tomorrow < deadline(25h));
-}
-
 /// A lock that does more than the one which it derives from.
 struct counting_mutex : mutex {
     void lock() {

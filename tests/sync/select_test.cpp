@@ -406,13 +406,14 @@ TEST_CASE("the list of fibers tells what each case of a select waits for") {
     });
 }
 
-/// Throws from its next move when told to.
+/// Throws from its next move when told to, or whenever a certain one is moved.
 struct fragile {
     static inline bool throws = false;
+    static inline int stays = 0;
     int number;
     explicit fragile(int n) : number(n) {}
     fragile(fragile&& other) noexcept(false) : number(other.number) {
-        if (std::exchange(throws, false)) {
+        if (std::exchange(throws, false) || other.number == stays) {
             throw std::runtime_error("moved once too often");
         }
         other.number = -1;
@@ -483,10 +484,11 @@ TEST_CASE("a select is let into a full channel of values that may throw, and giv
         fiber<std::size_t> second(
             [&] { return select(on_send(one, fragile(3)), on_event(never_set)); });
         let_others_run();
+        fragile::stays = 2;  // neither the receiver can put it into the channel, nor the first
         CHECK(one.recv()->number == 1);
-        fragile::throws = true;  // when the first puts its value into the channel
         CHECK(message_of<std::runtime_error>([&] { return first.join(); }) ==
               "moved once too often");
+        fragile::stays = 0;
         CHECK(second.join() == 0);
         CHECK(one.recv()->number == 3);
         CHECK(one.try_send(fragile(4)));

@@ -289,6 +289,31 @@ TEST_CASE("a shield in the body holds against the scope's deadline, until it is 
     });
 }
 
+TEST_CASE(
+    "what a shield keeps out is not taken for the reason why something inside was cancelled") {
+    in_fiber([] {
+        const auto cancels_its_own = [] {
+            with_scope([](scope& inner) {
+                inner.cancel();
+                CHECK(is_cancelled_now());
+            });
+        };
+        CHECK(with_deadline(in_the_past(), [&] {
+                  const shield whole;
+                  cancels_its_own();
+                  return 42;
+              }) == 42);
+        // A shield that is over keeps nothing out.
+        CHECK(code_of([&] {
+                  with_deadline(in_the_past(), [&] {
+                      const shield over(in_the_past());
+                      cancels_its_own();
+                  });
+                  return 0;
+              }) == std::errc::timed_out);
+    });
+}
+
 TEST_CASE("a scope under a shield has a deadline all the same, and keeps requests out") {
     in_fiber([] {
         fiber child([] {

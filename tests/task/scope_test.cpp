@@ -172,6 +172,28 @@ TEST_CASE("exceptions after the first are kept, in their order") {
     });
 }
 
+TEST_CASE(
+    "the first exception is the first to leave a function, however long the fiber then takes") {
+    in_fiber([] {
+        struct ends_late {
+            ~ends_late() { let_others_run(); }
+        };
+        const fiber_local<ends_late> local;
+        scope all;
+        all.spawn([&] {
+            static_cast<void>(local.get());
+            fail("first");
+        });
+        all.spawn([] {
+            std::error_code ec;
+            this_fiber::sleep_until(deadline::never(), ec);
+            fail("second");
+        });
+        CHECK(failure_of([&] { all.join(); }) == "first");
+        CHECK(all.exceptions().size() == 2);
+    });
+}
+
 TEST_CASE("siblings may take their time with being cancelled") {
     in_fiber([] {
         scope all;

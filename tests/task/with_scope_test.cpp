@@ -167,6 +167,29 @@ TEST_CASE("a fiber that is stopped in a race or while it joins all stops them, a
     });
 }
 
+TEST_CASE("a race that cannot spawn all ends those that it has spawned") {
+    struct cannot_be_copied_now {
+        cannot_be_copied_now() = default;
+        cannot_be_copied_now(const cannot_be_copied_now&) { fail("copied"); }
+        int operator()() const { return 2; }
+    };
+    in_fiber([] {
+        const cannot_be_copied_now second;
+        int ended = 0;
+        const auto first = [&] {
+            CHECK_THROWS_AS(sleep_for_ever(), cancelled);
+            ++ended;
+            return 1;
+        };
+        CHECK(failure_of([&] { return race(first, second); }) == "copied");
+        CHECK(failure_of([&] {
+                  std::error_code ec;
+                  return race(ec, first, second);
+              }) == "copied");
+        CHECK(ended == 2);
+    });
+}
+
 TEST_CASE("join_all with an error code gives all values, or says why there are none") {
     in_fiber([] {
         std::error_code ec = std::make_error_code(std::errc::io_error);

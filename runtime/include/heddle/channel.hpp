@@ -41,9 +41,11 @@ inline namespace v1 {
 /// still the sender's. An rvalue is moved from only when it is delivered, be it to a receiver or
 /// into the channel; a send that ends otherwise leaves it untouched. If moving it throws, the one
 /// whose call moved it gets the exception, nothing else has changed, and who waits waits on: a
-/// value that was in the channel is still the next to be received. T's move and destructor may give
-/// way, but for one case: a move constructor that is noexcept runs under the channel's lock when
-/// there is a capacity, and must then neither give way nor use the channel.
+/// value that was in the channel is still the next to be received. (A receiver that makes room for
+/// a sender that waits tries to move that one's value. If that throws, the sender moves it again.)
+/// T's move and destructor may give way, but for one case: where there is a capacity and T's move
+/// constructor is noexcept, that and the destructor of what it leaves behind run under the
+/// channel's lock, and must neither give way nor use the channel.
 ///
 /// Cancellation: send() and recv() are cancellation points; nothing is sent or received then.
 /// Threads: all members but assignment, move and destruction of a handle may be called at the same

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <heddle/detail/abi.hpp>
+#include <heddle/detail/any_deadline.hpp>
 #include <heddle/detail/exceptions.hpp>
 #include <heddle/detail/mutex_state.hpp>
 #include <heddle/fwd.hpp>
@@ -87,13 +88,13 @@ private:
 };
 
 /// A mutex that can be waited for until a deadline.
-/// Source: std::timed_mutex, whose named requirements it meets for points of the steady clock;
-/// those of other clocks do not compile.
+/// Source: std::timed_mutex, whose named requirements it meets.
 class timed_mutex : public mutex {
 public:
-    /// Takes the mutex, and waits for it at most until the deadline; false if that has passed.
-    /// Not a cancellation point. Threads: as mutex.
-    [[nodiscard]] bool try_lock_until(deadline until) noexcept {
+    /// Takes the mutex, and waits for it at most until the deadline; false if that has passed. A
+    /// point of a clock that can be set counts as that is set at the call. Not a cancellation
+    /// point. Threads: as mutex.
+    [[nodiscard]] bool try_lock_until(detail::any_deadline until) noexcept {
         return detail::mutex_take_free(state_) ||
                detail::mutex_lock_until(state_, until.nanoseconds());
     }
@@ -174,11 +175,11 @@ private:
 };
 
 /// A recursive mutex that can be waited for until a deadline.
-/// Source: std::recursive_timed_mutex; clocks as with timed_mutex.
+/// Source: std::recursive_timed_mutex, whose named requirements it meets.
 class recursive_timed_mutex : public recursive_mutex {
 public:
     /// As timed_mutex::try_lock_until; true at once if the mutex is the caller's.
-    [[nodiscard]] bool try_lock_until(deadline until) noexcept {
+    [[nodiscard]] bool try_lock_until(detail::any_deadline until) noexcept {
         return try_without_waiting() || detail::mutex_lock_until(state_, until.nanoseconds());
     }
     template <class Rep, class Period>

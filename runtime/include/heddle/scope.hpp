@@ -530,17 +530,18 @@ template <class... F>
 requires(sizeof...(F) > 0) HEDDLE_THROWS auto race(F&&... f)
     -> std::common_type_t<detail::spawn_result_t<F>...> {
     using result = std::common_type_t<detail::spawn_result_t<F>...>;
+    detail::race_state all;  // outlives the runners, also if one cannot be spawned
     scope own;
-    detail::race_state all{detail::scope_access::state(own)};
+    all.scope = &detail::scope_access::state(own);
     std::size_t number = 0;
     std::array<child<result>, sizeof...(F)> runners{
         own.spawn(detail::runner<std::decay_t<F>, result>{std::forward<F>(f), all, number++})...};
-    const bool interrupted = detail::settle_scope(all.scope);
+    const bool interrupted = detail::settle_scope(*all.scope);
     if (interrupted || all.winner == detail::race_state::nobody) {
         own.join();  // throws what has kept all from the finish
         detail::throw_cancelled_in_turn();
     }
-    detail::take_scope_exceptions(all.scope);
+    detail::take_scope_exceptions(*all.scope);
     const shield value_is_there;
     return runners[all.winner].get();
 }
@@ -552,12 +553,13 @@ template <class... F>
 requires(sizeof...(F) > 0) [[gnu::always_inline]] inline auto race(std::error_code& ec, F&&... f) {
     using result = std::common_type_t<detail::spawn_result_t<F>...>;
     using outcome = decltype(std::declval<child<result>&>().get(ec));
+    detail::race_state all;  // outlives the runners, also if one cannot be spawned
     scope own;
-    detail::race_state all{detail::scope_access::state(own)};
+    all.scope = &detail::scope_access::state(own);
     std::size_t number = 0;
     std::array<child<result>, sizeof...(F)> runners{
         own.spawn(detail::runner<std::decay_t<F>, result>{std::forward<F>(f), all, number++})...};
-    const bool interrupted = detail::settle_scope(all.scope);
+    const bool interrupted = detail::settle_scope(*all.scope);
     if (interrupted || all.winner == detail::race_state::nobody) {
         if (own.join(ec)) {
             this_fiber::yield();
@@ -565,7 +567,7 @@ requires(sizeof...(F) > 0) [[gnu::always_inline]] inline auto race(std::error_co
         }
         return outcome();
     }
-    detail::take_scope_exceptions(all.scope);
+    detail::take_scope_exceptions(*all.scope);
     const shield value_is_there;
     return runners[all.winner].get(ec);
 }

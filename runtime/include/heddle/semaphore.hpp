@@ -2,6 +2,7 @@
 #pragma once
 
 #include <heddle/detail/abi.hpp>
+#include <heddle/detail/any_deadline.hpp>
 #include <heddle/detail/exceptions.hpp>
 #include <heddle/detail/status.hpp>
 #include <heddle/detail/wait_list.hpp>
@@ -92,13 +93,14 @@ public:
     /// Takes a permit if there is one that nobody waits for; never waits.
     [[nodiscard]] bool try_acquire() noexcept { return detail::semaphore_try_acquire(state_); }
 
-    /// Takes a permit, and waits for it at most so long; false if none came in time.
+    /// Takes a permit, and waits for it at most so long; false if none came in time. A point of a
+    /// clock that can be set counts as that is set at the call.
     /// Cancellation: throws heddle::cancelled; no permit is taken.
     template <class Rep, class Period>
     HEDDLE_THROWS bool try_acquire_for(std::chrono::duration<Rep, Period> duration) {
         return try_acquire_until(deadline(duration));
     }
-    HEDDLE_THROWS bool try_acquire_until(deadline until) {
+    HEDDLE_THROWS bool try_acquire_until(detail::any_deadline until) {
         const detail::wait_status status = detail::semaphore_acquire(state_, until.nanoseconds());
         if (status == detail::wait_status::event) [[likely]] {
             return true;
@@ -115,7 +117,7 @@ public:
                          std::error_code& ec) noexcept {
         return try_acquire_until(deadline(duration), ec);
     }
-    bool try_acquire_until(deadline until, std::error_code& ec) noexcept {
+    bool try_acquire_until(detail::any_deadline until, std::error_code& ec) noexcept {
         const detail::wait_status status = detail::semaphore_acquire(state_, until.nanoseconds());
         ec.clear();
         if (status == detail::wait_status::event) [[likely]] {

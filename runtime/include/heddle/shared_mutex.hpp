@@ -2,6 +2,7 @@
 #pragma once
 
 #include <heddle/detail/abi.hpp>
+#include <heddle/detail/any_deadline.hpp>
 #include <heddle/detail/atomics.hpp>
 #include <heddle/detail/exceptions.hpp>
 #include <heddle/detail/mutex_state.hpp>
@@ -156,15 +157,15 @@ inline namespace v1 {
 class shared_mutex : public detail::basic_shared_mutex {};
 
 /// A shared mutex that can be waited for until a deadline.
-/// Source: std::shared_timed_mutex; clocks as with timed_mutex.
+/// Source: std::shared_timed_mutex, whose named requirements it meets.
 class shared_timed_mutex : public detail::basic_shared_mutex {
 public:
-    /// lock() and lock_shared() that wait at most until the deadline; false if that has passed. Not
-    /// cancellation points.
-    [[nodiscard]] bool try_lock_until(deadline until) noexcept {
+    /// lock() and lock_shared() that wait at most until the deadline; false if that has passed.
+    /// Clocks: as timed_mutex. Not cancellation points.
+    [[nodiscard]] bool try_lock_until(detail::any_deadline until) noexcept {
         return lock_until({}, until) == detail::wait_status::event;
     }
-    [[nodiscard]] bool try_lock_shared_until(deadline until) noexcept {
+    [[nodiscard]] bool try_lock_shared_until(detail::any_deadline until) noexcept {
         return lock_shared_until({}, until) == detail::wait_status::event;
     }
 

@@ -77,18 +77,36 @@ private:
         return sum;
     }
 
+    // `rest` times the factor, which is less than its numerator; rounded up.
+    template <class Factor, class Wide>
+    static constexpr std::int64_t scaled_up(Wide rest) noexcept {
+        std::int64_t product = 0;
+        if (__builtin_mul_overflow(rest, Factor::num, &product)) {
+            const double part = static_cast<double>(rest) * Factor::num / Factor::den;
+            const auto below = static_cast<std::int64_t>(part);
+            return below + (part > static_cast<double>(below) ? 1 : 0);
+        }
+        return product / Factor::den + (product % Factor::den > 0 ? 1 : 0);
+    }
+
     template <class Rep, class Period>
     static constexpr std::int64_t to_ns(std::chrono::duration<Rep, Period> length) noexcept {
         using factor = std::ratio_divide<Period, std::nano>;
-        if constexpr (std::integral<Rep> && factor::den == 1) {
-            std::int64_t product = 0;
-            if (__builtin_mul_overflow(length.count(), factor::num, &product)) {
-                return length.count() > 0 ? never_ns : past_ns;
+        if constexpr (std::integral<Rep>) {
+            // What is a whole number of units of `den`, and the rest of it: no product is needed
+            // that is out of range where the result is not.
+            using wide = std::conditional_t<std::is_signed_v<Rep>, std::intmax_t, std::uintmax_t>;
+            const wide count = length.count();
+            const wide den = factor::den;
+            std::int64_t sum = 0;
+            if (__builtin_mul_overflow(count / den, factor::num, &sum) ||
+                __builtin_add_overflow(sum, scaled_up<factor>(count % den), &sum)) {
+                return count > 0 ? never_ns : past_ns;
             }
-            return product;
+            return sum;
         } else {
-            // A floating or finer unit. 2^63 ns is the first double out of range; a NaN compares
-            // false twice and counts as no time at all.
+            // 2^63 ns is the first double out of range; a NaN compares false twice and counts as no
+            // time at all.
             const auto approximate = std::chrono::duration<double, std::nano>(length).count();
             if (approximate >= 9223372036854775808.0) {
                 return never_ns;

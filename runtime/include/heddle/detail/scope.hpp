@@ -201,7 +201,7 @@ using value_in_tuple = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 /// How a race stands.
 struct race_state {
     static constexpr std::size_t nobody = SIZE_MAX;
-    scope_state& scope;
+    scope_state* scope = nullptr;
     std::size_t winner = nobody;
 };
 
@@ -218,7 +218,7 @@ struct runner {
             ~finish() {
                 if (own.race.winner == race_state::nobody) {
                     own.race.winner = own.number;
-                    cancel_scope(own.race.scope, scope_end::asked);
+                    cancel_scope(*own.race.scope, scope_end::asked);
                 }
             }
         } const at_end{*this};
