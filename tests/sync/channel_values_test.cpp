@@ -102,11 +102,13 @@ struct fragile {
     static inline int moves_until_throw = -1;  // negative: never
     static inline int throws = 1;              // and how many moves throw then
     static inline bool gives_way = false;
+    static inline int moves = 0;  // that have begun
 
     int number;
 
     explicit fragile(int n) : number(n) { ++alive; }
     fragile(fragile&& other) noexcept(false) : number(other.number) {
+        ++moves;
         if (gives_way) {
             let_others_run();
         }
@@ -264,6 +266,44 @@ TEST_CASE("values whose moves might throw keep their order, and so do those who 
             CHECK(one.recv()->number == 8);
             CHECK_FALSE(sender.join());
         });
+        CHECK(fragile::alive == 0);
+    });
+}
+
+TEST_CASE("nobody comes in between while the next value is on its way") {
+    on_both_atomic_paths([] {
+        for (const int move : {1, 2}) {  // of the receiver, out of the channel and into it
+            in_fiber([move] {
+                const channel<fragile> one(1);
+                one.send(fragile(0));
+                fiber<> first([&] { one.send(fragile(1)); });
+                fiber<> second([&] { one.send(fragile(2)); });
+                let_others_run();
+                fragile::gives_way = true;
+                fragile::moves = 0;
+                const auto await_move = [move] {
+                    while (fragile::moves < move) {
+                        this_fiber::yield();
+                    }
+                };
+                fiber<int> receiver([&] {
+                    await_move();
+                    return one.recv()->number;
+                });
+                fiber<> late([&] {
+                    await_move();
+                    one.send(fragile(3));
+                });
+                CHECK(one.recv()->number == 0);
+                CHECK(receiver.join() == 1);
+                fragile::gives_way = false;
+                CHECK(one.recv()->number == 2);
+                CHECK(one.recv()->number == 3);
+                first.join();
+                second.join();
+                late.join();
+            });
+        }
         CHECK(fragile::alive == 0);
     });
 }

@@ -176,9 +176,11 @@ TEST_CASE(
     "the first exception is the first to leave a function, however long the fiber then takes") {
     in_fiber([] {
         struct ends_late {
-            ~ends_late() { let_others_run(); }
+            event& may_end;
+            ~ends_late() { may_end.wait(); }
         };
-        const fiber_local<ends_late> local;
+        event may_end;
+        const fiber_local<ends_late> local([&] { return ends_late{may_end}; });
         scope all;
         all.spawn([&] {
             static_cast<void>(local.get());
@@ -189,8 +191,10 @@ TEST_CASE(
             this_fiber::sleep_until(deadline::never(), ec);
             fail("second");
         });
-        CHECK(failure_of([&] { all.join(); }) == "first");
+        let_others_run();
         CHECK(all.exceptions().size() == 2);
+        may_end.set();
+        CHECK(failure_of([&] { all.join(); }) == "first");
     });
 }
 

@@ -82,7 +82,8 @@ private:
     static constexpr std::int64_t scaled_up(Wide rest) noexcept {
         std::int64_t product = 0;
         if (__builtin_mul_overflow(rest, Factor::num, &product)) {
-            const double part = static_cast<double>(rest) * Factor::num / Factor::den;
+            const double part = static_cast<double>(rest) * (static_cast<double>(Factor::num) /
+                                                             static_cast<double>(Factor::den));
             const auto below = static_cast<std::int64_t>(part);
             return below + (part > static_cast<double>(below) ? 1 : 0);
         }
