@@ -377,6 +377,7 @@ void run_child(child_state& child, void (*function)(child_state& child), bool ma
 }
 
 void fail_child(child_state& child) noexcept {
+    child.taken.store(true, std::memory_order_relaxed);  // it has done nothing: no reason to end
     end_child(child, end_exception(*child.block->cold));
 }
 

@@ -1,5 +1,4 @@
 // Scopes: children that end with their block, their values and their exceptions.
-#include "tests/base/door_keeper.hpp"
 #include "tests/core/helpers.hpp"
 #include "tests/support/support.hpp"
 #include "tests/task/helpers.hpp"
@@ -11,7 +10,6 @@
 
 #include <doctest/doctest.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -453,54 +451,6 @@ TEST_CASE("a handle outlives the scope, and the run") {
     CHECK(failure_of([&] { failed.get(); }) == "kept");
 }
 
-TEST_CASE("outside of a fiber there is no scope") {
-    CHECK_THROWS_AS(const scope none, std::logic_error);
-    CHECK_THROWS_AS(with_deadline(1s, [] {}), std::logic_error);
-    CHECK_THROWS_AS(join_all([] {}), std::logic_error);
-    in_fiber([] {
-        scope all;
-        std::thread([&] {
-            CHECK_THROWS_AS(all.spawn([] {}), std::logic_error);
-            run([&] { CHECK_THROWS_AS(all.spawn([] {}), std::logic_error); });
-        }).join();
-        all.join();
-    });
-}
-
-TEST_CASE("a child that waits for itself or for its own scope is refused") {
-    in_fiber([] {
-        scope all;
-        child<> self = all.spawn([&] {
-            CHECK(code_of([&] { return self.get(), 0; }) ==
-                  std::errc::resource_deadlock_would_occur);
-            CHECK(code_of([&] { return all.join(), 0; }) ==
-                  std::errc::resource_deadlock_would_occur);
-        });
-        let_others_run();
-        all.join();
-    });
-}
-
-TEST_CASE("a child that waits for itself or its own scope is refused, too, if others wait for it") {
-    in_fiber([] {
-        for (const bool cancelled : {false, true}) {
-            scope all;
-            child<> self = all.spawn([&] {
-                const shield as_if_not_cancelled;
-                CHECK(code_of([&] { return all.join(), 0; }) ==
-                      std::errc::resource_deadlock_would_occur);
-                std::error_code ec;
-                CHECK_FALSE(self.get(ec));
-                CHECK(ec == std::errc::resource_deadlock_would_occur);
-            });
-            if (cancelled) {
-                all.cancel();
-            }
-            all.join();
-        }
-    });
-}
-
 TEST_CASE("a plain thread and the scope wait for a child, and are told of its exception, at once") {
     for (int i = 0; i < scaled(50); ++i) {
         in_fiber([] {
@@ -556,25 +506,6 @@ TEST_CASE("who joins a scope while others wait for its children does not turn in
             second.join();
         });
     }
-}
-
-TEST_CASE("a child that gets no stack fails the scope") {
-    in_fiber([] {
-        scope all;
-        child<> sleeper = all.spawn(sleep_for_ever);
-        let_others_run();
-        const auto stack_bytes = std::size_t{700'000};  // of a size that has no idle stack
-        child<> refused = all.spawn({.stack_bytes = stack_bytes}, [] {});
-        {
-            const door_keeper no_memory([](detail::sys::call asked, int) -> std::int64_t {
-                return asked == detail::sys::call::mmap ? -ENOMEM : 0;
-            });
-            let_others_run();
-        }
-        CHECK(code_of([&] { return all.join(), 0; }) == std::errc::not_enough_memory);
-        CHECK(code_of([&] { return sleeper.get(), 0; }) == std::errc::operation_canceled);
-        CHECK(code_of([&] { return refused.get(), 0; }) == std::errc::not_enough_memory);
-    });
 }
 
 TEST_CASE("plain threads cancel scopes") {

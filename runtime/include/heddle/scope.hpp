@@ -205,7 +205,8 @@ public:
 
     /// Cancels and joins. Not a cancellation point. If a child has failed by an exception that
     /// neither join(), exceptions() nor child::get() has given to anybody, the process terminates
-    /// and names the child. A deadline that has passed is not reported.
+    /// and names the child; one that got no stack has done nothing, and is dropped. A deadline that
+    /// has passed is not reported.
     ~scope() { detail::close_scope(state_); }
 
     /// Spawns a child that runs f(args...) on copies of both; see heddle::fiber.
